@@ -1,0 +1,161 @@
+# muster: build, test, install. "make run" and "make test" are all one needs.
+
+PREFIX	?= /usr/local
+DESTDIR	?=
+CC	:= $(if $(filter default,$(origin CC)),gcc,$(CC))
+BUILD	:= build
+RUNFLAGS ?=
+TESTFLAGS ?=
+
+OPT	:= -O2 -g
+FORTIFY	:= -D_FORTIFY_SOURCE=2
+ifdef SANITIZE
+BUILD	:= build/sanitize
+OPT	:= -O1 -g
+FORTIFY	:=
+SAN	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	   -fno-omit-frame-pointer
+endif
+
+WARN	:= -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
+	   -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	   -Wwrite-strings -Wvla -Wundef
+HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
+CFLAGS	?=
+ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
+ALLLD	 = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
+LIBS	:= -levent_core -linih -lbsd
+
+SRC	:= $(sort $(wildcard common/*.c master/*.c worker/*.c))
+OBJ	:= $(SRC:%.c=$(BUILD)/obj/%.o)
+PARTS	:= $(filter-out $(BUILD)/obj/master/main.o,$(OBJ))
+UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
+SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
+SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+.PHONY: all run test unit system sim soak bench lint valgrind fuzz deps \
+	deps-test deps-lint install uninstall clean
+.DELETE_ON_ERROR:
+
+all: | deps
+	@$(MAKE) --no-print-directory $(BUILD)/muster
+
+run: all
+	$(BUILD)/muster $(RUNFLAGS)
+
+$(BUILD)/muster: $(OBJ)
+	$(CC) $(ALLLD) -o $@ $(OBJ) $(LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -MMD -MP -c -o $@ $<
+
+# ---- what has to be installed: asked for once, nothing when it is there
+
+DEPS	  := gcc libc6-dev pkg-config libevent-dev libinih-dev libbsd-dev
+DEPS_TEST := libcriterion-dev libcap2-bin procps
+DEPS_LINT := clang clang-tidy cppcheck mandoc shellcheck valgrind \
+	     libclang-rt-dev
+
+deps:
+	@sh tests/deps $(DEPS)
+deps-test: deps
+	@sh tests/deps $(DEPS_TEST)
+deps-lint: deps
+	@sh tests/deps $(DEPS_LINT)
+
+# ---- tests: unit (pure), sim (the pool under random schedules), system
+
+TESTBIN	 = $(BUILD)/tests
+TESTENV	 = MUSTER=$(abspath $(BUILD)/muster) TESTS=$(abspath tests)
+HARNESS	 = $(TESTENV) $(TESTBIN)/harness
+
+test: deps-test
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
+	   $(TESTBIN)/sim $(TESTBIN)/system
+	$(HARNESS) 120 $(TESTBIN)/unit $(TESTFLAGS)
+	$(HARNESS) 240 $(TESTBIN)/sim $(TESTFLAGS)
+	$(HARNESS) 420 $(TESTBIN)/system $(TESTFLAGS)
+
+unit sim: deps-test
+	@$(MAKE) --no-print-directory $(TESTBIN)/harness $(TESTBIN)/$@
+	$(HARNESS) 240 $(TESTBIN)/$@ $(TESTFLAGS)
+system: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
+	    $(TESTBIN)/system
+	$(HARNESS) 420 $(TESTBIN)/system $(TESTFLAGS)
+
+soak: deps-test
+	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
+	    $(TESTBIN)/sim $(TESTBIN)/system
+	MUSTER_SOAK=1 $(HARNESS) 3000 $(TESTBIN)/sim $(TESTFLAGS)
+	MUSTER_SOAK=1 $(HARNESS) 3000 $(TESTBIN)/system $(TESTFLAGS)
+
+$(TESTBIN)/harness: $(BUILD)/obj/tests/harness.o
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $<
+$(TESTBIN)/unit: $(UNIT) $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
+$(TESTBIN)/sim: $(SIM) $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
+$(TESTBIN)/system: $(SYSTEM)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ -lcriterion -lutil
+
+# ---- figures: each beside its bare twin, in one run
+
+bench: deps
+	@$(MAKE) --no-print-directory $(BUILD)/muster $(BENCH)
+	sh tests/bench/run $(abspath $(BUILD))
+
+$(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) $(ALLLD) -o $@ $<
+
+# ---- checks
+
+valgrind: deps-test deps-lint
+	@$(MAKE) --no-print-directory $(TESTBIN)/unit $(TESTBIN)/harness
+	sh tests/valgrind $(TESTBIN)/unit
+
+lint: deps-lint deps-test
+	sh tests/lint
+
+fuzz: deps-lint
+	@$(MAKE) --no-print-directory $(FUZZ)
+	sh tests/fuzz/run build/fuzz
+
+build/fuzz/%: tests/fuzz/%.c $(filter-out master/main.c,$(SRC))
+	@mkdir -p $(@D)
+	clang -std=gnu17 -D_GNU_SOURCE -I. -g -O1 \
+	    -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+# ---- installation
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin \
+	    $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/doc/muster
+	install -m 755 $(BUILD)/muster $(DESTDIR)$(PREFIX)/sbin/muster
+	install -m 644 master/muster.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 common/muster.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 644 README.md LICENSE etc/muster.ini etc/muster.logrotate \
+	    $(DESTDIR)$(PREFIX)/share/doc/muster/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/muster \
+	    $(DESTDIR)$(PREFIX)/share/man/man8/muster.8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5/muster.conf.5
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/muster
+
+clean:
+	rm -rf build
+
+-include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d)

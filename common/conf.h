@@ -1,0 +1,195 @@
+#ifndef MUSTER_CONF_H
+#define MUSTER_CONF_H
+
+#include <sys/types.h>
+#include <sys/resource.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+#include "common/log.h"
+
+/*
+ * The configuration: read once into a fresh struct, checked as a whole,
+ * immutable from then on. Every value comes from one row of conf_keys.c and
+ * knows where it was set. Durations are in ms, sizes in bytes.
+ */
+enum conf_accept { ACCEPT_AUTO, ACCEPT_SHARED, ACCEPT_EXCLUSIVE,
+	ACCEPT_REUSEPORT };
+enum conf_cull { CULL_OLDEST, CULL_NEWEST, CULL_IDLEST };
+
+/* What a signal to the master does; [signals] may say otherwise. */
+enum effect { EFFECT_NONE, EFFECT_STOP, EFFECT_FAST_STOP, EFFECT_RELOAD,
+	EFFECT_UPGRADE, EFFECT_REOPEN, EFFECT_SCALE_UP, EFFECT_SCALE_DOWN,
+	EFFECT_DRAIN, EFFECT_IGNORE, EFFECT_COUNT };
+
+/* The signals that [signals] may map, in the order of its keys. */
+enum conf_signal { CONF_HUP, CONF_INT, CONF_TERM, CONF_QUIT, CONF_TTIN,
+	CONF_TTOU, CONF_USR1, CONF_USR2, CONF_WINCH, CONF_SIGNALS };
+
+enum cpus_mode { CPUS_ANY, CPUS_AUTO, CPUS_SET };
+
+struct conf_surge {
+	int	 number;	/* of workers, or a percent of the target */
+	bool	 percent;
+};
+
+struct conf_limit {
+	bool	 set;
+	rlim_t	 soft, hard;	/* RLIM_INFINITY for unlimited */
+};
+
+struct conf_env_var {
+	char	*name;
+	char	*value;		/* NULL: pass ours on */
+};
+
+/* user and group, looked up once, before the first fork. */
+struct conf_ids {
+	bool	 user_set, group_set;
+	uid_t	 uid;
+	gid_t	 gid;
+	gid_t	*groups;	/* supplementary, with user_set */
+	int	 ngroups;
+};
+
+struct conf_master {
+	char		*name;
+	char		*pidfile;	/* NULL: none */
+	bool		 daemon;
+	char		*user, *group;	/* NULL: unchanged */
+	struct conf_ids	 ids;
+	int		 umask;		/* -1: unchanged */
+	char		*chdir;		/* NULL: stay */
+	char		*log;		/* stderr, syslog or a path */
+	enum log_level	 log_level;
+	enum log_format	 log_format;
+};
+
+struct conf_listen {
+	struct addr	*bind;
+	size_t		 nbind;
+	bool		 bind_given;	/* else the default, or LISTEN_FDS */
+	int		 backlog;
+	enum conf_accept accept;
+	int64_t		 defer_accept;	/* 0: off */
+	bool		 nodelay, keepalive;
+	int		 unix_mode;
+	char		*unix_user, *unix_group;
+	uid_t		 unix_uid;	/* (uid_t)-1: unchanged */
+	gid_t		 unix_gid;	/* (gid_t)-1: unchanged */
+};
+
+struct conf_pool {
+	int		 workers;	/* auto is resolved when loaded */
+	int		 min_workers, max_workers;
+	enum conf_cull	 cull;
+	int		 spawn_batch;
+	int64_t		 spawn_jitter, backoff_min, backoff_max, min_uptime;
+	int		 boot_retries;
+	struct conf_surge surge;
+};
+
+struct conf_worker {
+	char		*app;
+	int		 stop_signal, fast_signal;	/* fast 0: derived */
+	int64_t		 stop_delay, ready_timeout, graceful_timeout;
+	int64_t		 kill_timeout, watchdog;
+	int		 max_connections;	/* 0: by nofile */
+	int		*fatal_exit_codes;
+	size_t		 nfatal_exit_codes;
+	int64_t		 max_requests, max_requests_jitter;
+	int64_t		 max_age, max_age_jitter;
+	int64_t		 max_rss;
+	bool		 nice_set, oom_set;
+	int		 nice, oom_score_adj;
+	enum cpus_mode	 cpus_mode;
+	cpu_set_t	 cpus;			/* CPUS_SET */
+	bool		 no_new_privs;
+};
+
+struct conf_echo {
+	int64_t		 max_line;	/* without the ending; 0: no limit */
+	int64_t		 idle_timeout;	/* 0: none */
+	char		*fault_word;	/* NULL: none */
+};
+
+struct conf {
+	struct conf_master	 master;
+	struct conf_listen	 listen;
+	struct conf_pool	 pool;
+	struct conf_worker	 worker;
+	enum effect		 signals[CONF_SIGNALS];
+	struct conf_limit	 limits[RLIM_NLIMITS];
+	bool			 env_clear;
+	struct conf_env_var	*env;
+	size_t			 nenv;
+	struct conf_echo	 echo;
+	struct conf_origins	*origins;	/* private to conf.c */
+};
+
+/*
+ * Where the values come from, weakest first: the defaults, the file, the
+ * command line. settings are the command line's: rows of "section.key" and
+ * value, with the option's own spelling for messages ("--workers").
+ */
+struct conf_setting {
+	const char	*key;		/* "pool.workers", "app echo.max_line" */
+	const char	*value;
+	const char	*origin;	/* "-w", "--workers", "--set" */
+};
+
+struct conf_source {
+	const char			*file;	/* NULL: none */
+	const struct conf_setting	*settings;
+	size_t				 nsettings;
+};
+
+/* Errors, all of them, in the order found. */
+struct conf_errors {
+	char	**lines;	/* "FILE:LINE: message", owned */
+	size_t	  count;
+	bool	  usage;	/* the first is the command line's: exit 64 */
+};
+
+/*
+ * Load, look up names, check as a whole. Returns what conf_free() frees, or
+ * NULL with every error in errors, which conf_errors_free() empties.
+ */
+struct conf	*conf_load(const struct conf_source *source,
+		    struct conf_errors *errors);
+void		 conf_free(struct conf *conf);
+void		 conf_errors_free(struct conf_errors *errors);
+
+/* As a loadable INI file, each value with its origin in a comment. */
+void		 conf_dump(const struct conf *conf, FILE *out);
+
+/* When a changed key takes effect at a reload. */
+enum conf_class { CLASS_LIVE, CLASS_RESPAWN, CLASS_RESTART };
+
+/*
+ * One row of the table in conf_keys.c, for those who print it: help, manual
+ * and sample file are held against it. Sections of free names (env, limits,
+ * signals) have their rows too.
+ */
+struct conf_key_info {
+	const char	*section, *key;
+	const char	*type;		/* "duration", "size", "bool", ... */
+	const char	*fallback;	/* the default as text; NULL: unset */
+	const char	*unit;		/* "ms s m h d", "k m g", "" */
+	const char	*help;		/* one sentence */
+	enum conf_class	 reload;
+};
+size_t		 conf_key_count(void);
+void		 conf_key_info(size_t nr, struct conf_key_info *out);
+
+/* fast_signal as it applies: TERM where stop_signal is QUIT, else QUIT. */
+int		 conf_fast_signal(const struct conf_worker *worker);
+
+const char	*effect_name(enum effect effect);
+
+#endif

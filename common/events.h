@@ -1,0 +1,115 @@
+#ifndef MUSTER_EVENTS_H
+#define MUSTER_EVENTS_H
+
+/*
+ * Every event that the log may hold: one row each with its name, level,
+ * fields and meaning. The log refuses a field that its row does not list,
+ * and a test holds muster(8) to this table.
+ */
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG };
+
+/* X(id, name, level, fields, meaning) */
+#define EVENTS(X)							\
+X(MASTER_START, "master.start", INFO, "pid version name workers",	\
+    "the master begins")						\
+X(MASTER_STOP, "master.stop", INFO, "pid code took",			\
+    "the master ends with this exit code; took since it was asked to")	\
+X(MASTER_AWAY, "master.away", WARN, "for",				\
+    "the master did not run for this long; deadlines were moved by it")	\
+X(MASTER_FAILED, "master.failed", ERROR, "msg code",			\
+    "the master cannot go on or start, and why")			\
+X(SIGNAL_RECEIVED, "signal.received", INFO,				\
+    "signal pid uid effect msg",					\
+    "a signal came; who sent it and what it does")			\
+X(SIGNAL_IGNORED, "signal.ignored", INFO, "signal pid uid msg",		\
+    "a signal came that changes nothing, and why")			\
+X(LISTEN_OPEN, "listen.open", INFO, "addr name fd backlog",		\
+    "a socket listens")							\
+X(LISTEN_BACKLOG, "listen.backlog", WARN, "addr backlog limit msg",	\
+    "the kernel allows a shorter queue than asked for")			\
+X(LISTEN_NOTE, "listen.note", WARN, "addr name fd msg error",		\
+    "something about a listening socket that should be known")		\
+X(LISTEN_CLOSED, "listen.closed", INFO, "addr name",			\
+    "no new connections: the last stop has begun")			\
+X(POOL_READY, "pool.ready", INFO, "workers target took",		\
+    "every first worker was ready or failed once, and one is ready")	\
+X(POOL_SCALE, "pool.scale", INFO, "from to asked msg",			\
+    "another number of workers is wanted; what limits cut off is said")	\
+X(POOL_STOP, "pool.stop", INFO, "mode workers delay",			\
+    "the stop begins: graceful or fast")				\
+X(POOL_DRAIN, "pool.drain", INFO, "workers",				\
+    "all workers are drained, the master stays")			\
+X(POOL_FAILED, "pool.failed", ERROR, "slot failures msg",		\
+    "no worker ever became ready: the start is given up")		\
+X(WORKER_START, "worker.start", INFO, "slot pid gen why",		\
+    "a worker was forked, and why it was needed")			\
+X(WORKER_READY, "worker.ready", INFO, "slot pid gen took",		\
+    "a worker serves; took since its fork")				\
+X(WORKER_STOP, "worker.stop", INFO, "slot pid gen signal why",		\
+    "a worker was told to stop, and why")				\
+X(WORKER_STUCK, "worker.stuck", ERROR, "slot pid gen silent where",	\
+    "a worker showed no life for as long as watchdog allows")		\
+X(WORKER_KILL, "worker.kill", WARN, "slot pid gen why error",		\
+    "a worker's process group was sent KILL")				\
+X(WORKER_LEAVING, "worker.leaving", INFO, "slot pid gen",		\
+    "a worker stops by itself")						\
+X(WORKER_RETIRE, "worker.retire", INFO, "slot pid gen why",		\
+    "a worker reached a limit; its successor comes first")		\
+X(WORKER_EXIT, "worker.exit", INFO,					\
+    "slot pid gen code signal core age why cpu rss",			\
+    "a worker ended as it was told to, or with 0")			\
+X(WORKER_DIED, "worker.died", ERROR,					\
+    "slot pid gen code signal core age why cpu rss",			\
+    "a worker ended that nobody had told to")				\
+X(WORKER_SURPRISE, "worker.surprise", DEBUG, "slot pid event state",	\
+    "a fact that the worker's state does not expect; ignored")		\
+X(SLOT_WAIT, "slot.wait", WARN, "slot failures delay msg",		\
+    "a slot waits before its next worker")				\
+X(SLOT_PARKED, "slot.parked", ERROR, "slot code msg",			\
+    "a slot is not filled again until the next scaling")		\
+X(SPAWN_FAILED, "spawn.failed", ERROR, "slot delay msg error",		\
+    "a worker could not be forked; tried again after the delay")	\
+X(RENEW_START, "renew.start", INFO, "gen workers",			\
+    "all workers are being replaced by a new generation")		\
+X(RENEW_DONE, "renew.done", INFO, "gen", "all workers are of this generation") \
+X(RENEW_FAILED, "renew.failed", ERROR, "gen slot msg",			\
+    "a successor could not start; the old workers stay")		\
+X(CONFINE_NOTE, "confine.note", WARN, "slot what error",		\
+    "a limit could not be set on a worker, which goes on without it")	\
+X(WORKER_FAILED, "worker.failed", ERROR, "slot msg code",		\
+    "a worker cannot start, and why")					\
+X(ACCEPT_MODE, "accept.mode", WARN, "addr msg",				\
+    "the accept mode asked for is not to be had; plain is used")	\
+X(ACCEPT_PAUSED, "accept.paused", WARN, "addr for error",		\
+    "no descriptor for a new connection; tried again after this time")	\
+X(CONN_FAILED, "conn.failed", WARN, "slot peer msg error",		\
+    "a connection failed and was closed; no other is touched")		\
+X(CONN_CLOSED, "conn.closed", DEBUG, "slot peer why",			\
+    "a connection was closed")						\
+X(LOG_REOPENED, "log.reopened", INFO, "path", "the log file was opened anew") \
+X(LOG_FAILED, "log.failed", ERROR, "path error",			\
+    "the log could not be opened anew; the old one stays")		\
+X(LOG_LOST, "log.lost", WARN, "lines",					\
+    "so many lines could not be written before this one")		\
+X(PIDFILE_NOTE, "pidfile.note", WARN, "path msg",			\
+    "something about the pidfile that should be known")			\
+X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
+    "a child that is no worker was reaped")				\
+X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
+    "the event loop met something that should not happen")
+
+#define X(id, name, level, fields, meaning)	EV_##id,
+enum event { EVENTS(X) EVENT_COUNT };
+#undef X
+
+struct event_row {
+	const char	*name;
+	enum log_level	 level;
+	const char	*fields;	/* separated by blanks */
+	const char	*meaning;
+};
+
+extern const struct event_row event_rows[EVENT_COUNT];
+
+#endif

@@ -1,0 +1,101 @@
+#ifndef MUSTER_LOG_H
+#define MUSTER_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/events.h"
+
+/*
+ * One event a line: a name from events.h and typed fields, to stderr, a file
+ * or syslog, as text or JSON:
+ *
+ *	log_event(EV_WORKER_READY, log_int("slot", 1), log_int("pid", pid));
+ *
+ * Nothing here allocates, blocks or fails: a line that cannot be written at
+ * once is counted, and the count is logged when writing works again. errno
+ * is kept.
+ */
+enum log_format { LOG_TEXT, LOG_JSON };
+
+enum log_field_kind { LOG_FIELD_END, LOG_FIELD_INT, LOG_FIELD_STR, LOG_FIELD_US };
+
+struct log_field {
+	enum log_field_kind	 kind;
+	const char		*name;
+	int64_t			 number;
+	const char		*text;	/* NULL skips the field */
+};
+
+static inline struct log_field
+log_int(const char *name, int64_t number)
+{
+	return (struct log_field){ LOG_FIELD_INT, name, number, NULL };
+}
+
+static inline struct log_field
+log_str(const char *name, const char *text)
+{
+	return (struct log_field){ LOG_FIELD_STR, name, 0, text };
+}
+
+/* A duration: "3.2ms", "1.5s" in text, seconds as a number in JSON. */
+static inline struct log_field
+log_us(const char *name, int64_t us)
+{
+	return (struct log_field){ LOG_FIELD_US, name, us, NULL };
+}
+
+static inline struct log_field
+log_ms(const char *name, int64_t ms)
+{
+	return log_us(name, ms * 1000);
+}
+
+/* errno's text now, as the field "error". */
+struct log_field log_errno(void);
+
+#define log_event(event, ...)						\
+	log_fields((event), (const struct log_field[]){			\
+	    __VA_ARGS__ __VA_OPT__(,) { LOG_FIELD_END, NULL, 0, NULL } })
+
+/* Fields end with LOG_FIELD_END. An event below the level is skipped. */
+void	log_fields(enum event event, const struct log_field *fields);
+bool	log_wants(enum log_level level);
+
+struct log_options {
+	const char	*target;	/* "stderr", "syslog" or a file's path */
+	const char	*ident;		/* syslog's tag: "muster" */
+	enum log_level	 level;
+	enum log_format	 format;
+};
+
+/*
+ * Open the target; until then lines go to stderr as text at level info.
+ * Strings are borrowed and must live on. On failure the old target stays:
+ * -1 with err.
+ */
+int	log_open(const struct log_options *options, struct err *err);
+
+/* Open the target's file anew, for log rotation; on failure the old stays. */
+int	log_reopen(struct err *err);
+
+/*
+ * In a worker: lines go to the master as MUSTER_LOG datagrams over fd
+ * (notify.h), or to stderr once the master is gone.
+ */
+void	log_to_master(int fd);
+
+/* Write a worker's finished line, of len bytes; control bytes are escaped. */
+void	log_relay(const char *line, size_t len);
+
+/* Are there lost lines to be told of? Then log_retry() tries to. */
+bool	log_lossy(void);
+void	log_retry(void);
+
+/* The descriptor that lines go to, or -1: for those who close all others. */
+int	log_fd(void);
+
+#endif

@@ -1,0 +1,23 @@
+#ifndef MUSTER_DAEMON_H
+#define MUSTER_DAEMON_H
+
+#include "common/err.h"
+
+/*
+ * Into the background, in the manner of daemon(7): the process that the user
+ * started stays until the background one says how its start went.
+ */
+struct daemon_parent;
+
+/*
+ * Fork and setsid(2). Returns in the child, with what daemon_ready() takes;
+ * the parent waits there and exits with the child's verdict: 0 once
+ * daemon_ready() was called, else the child's exit code (71 if a signal ended
+ * it). NULL with err when it could not fork.
+ */
+struct daemon_parent	*daemon_start(struct err *err);
+
+/* Let the parent exit with 0, and put /dev/null on 0, 1 and 2. */
+void			 daemon_ready(struct daemon_parent *parent);
+
+#endif
