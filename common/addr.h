@@ -38,6 +38,9 @@ struct addr {
 int	addr_parse(const char *text, struct addr *addr, struct err *err);
 void	addr_free(struct addr *addr);
 
+/* As the user would write it, with NAME= if it has a name of its own. Owned. */
+char	*addr_print(const struct addr *addr);
+
 /* Is it a valid name: [A-Za-z0-9._-], 1 to ADDR_NAME_MAX characters? */
 bool	addr_name_ok(const char *name);
 

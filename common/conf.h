@@ -139,7 +139,7 @@ struct conf {
  */
 struct conf_setting {
 	const char	*key;		/* "pool.workers", "app echo.max_line" */
-	const char	*value;
+	const char	*value;		/* log_level: also "more", "less" */
 	const char	*origin;	/* "-w", "--workers", "--set" */
 };
 
@@ -149,9 +149,12 @@ struct conf_source {
 	size_t				 nsettings;
 };
 
-/* Errors, all of them, in the order found. */
+/*
+ * Errors, all of them, in the order found. Each is a whole line to print as
+ * it is: "FILE:LINE: message", or "muster: message" for what is no file's.
+ */
 struct conf_errors {
-	char	**lines;	/* "FILE:LINE: message", owned */
+	char	**lines;	/* owned */
 	size_t	  count;
 	bool	  usage;	/* the first is the command line's: exit 64 */
 };
@@ -186,6 +189,12 @@ struct conf_key_info {
 };
 size_t		 conf_key_count(void);
 void		 conf_key_info(size_t nr, struct conf_key_info *out);
+
+/*
+ * What the key "pool.workers" takes, "a number (1 to 10000, or auto)", cut to
+ * size. 0, or -1 if there is no such key.
+ */
+int		 conf_key_takes(const char *name, char *out, size_t size);
 
 /* fast_signal as it applies: TERM where stop_signal is QUIT, else QUIT. */
 int		 conf_fast_signal(const struct conf_worker *worker);

@@ -52,6 +52,8 @@ X(WORKER_STUCK, "worker.stuck", ERROR, "slot pid gen silent where",	\
     "a worker showed no life for as long as watchdog allows")		\
 X(WORKER_KILL, "worker.kill", WARN, "slot pid gen why error",		\
     "a worker's process group was sent KILL")				\
+X(WORKER_LATE, "worker.late", WARN, "slot pid gen limit",		\
+    "a worker's time limit of this name ran out")			\
 X(WORKER_LEAVING, "worker.leaving", INFO, "slot pid gen",		\
     "a worker stops by itself")						\
 X(WORKER_RETIRE, "worker.retire", INFO, "slot pid gen why",		\
@@ -96,11 +98,13 @@ X(PIDFILE_NOTE, "pidfile.note", WARN, "path msg",			\
     "something about the pidfile that should be known")			\
 X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
     "a child that is no worker was reaped")				\
+X(MEMORY_ENDED, "memory.ended", ERROR, "bytes",				\
+    "no memory for so many bytes; the process aborts")			\
 X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
     "the event loop met something that should not happen")
 
 #define X(id, name, level, fields, meaning)	EV_##id,
-enum event { EVENTS(X) EVENT_COUNT };
+enum event_id { EVENTS(X) EVENT_COUNT };
 #undef X
 
 struct event_row {

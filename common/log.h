@@ -61,8 +61,11 @@ struct log_field log_errno(void);
 	log_fields((event), (const struct log_field[]){			\
 	    __VA_ARGS__ __VA_OPT__(,) { LOG_FIELD_END, NULL, 0, NULL } })
 
-/* Fields end with LOG_FIELD_END. An event below the level is skipped. */
-void	log_fields(enum event event, const struct log_field *fields);
+/*
+ * Fields end with LOG_FIELD_END; assert(3) refuses one that the event's row
+ * does not list. An event below the level is skipped.
+ */
+void	log_fields(enum event_id event, const struct log_field *fields);
 bool	log_wants(enum log_level level);
 
 struct log_options {
@@ -75,7 +78,7 @@ struct log_options {
 /*
  * Open the target; until then lines go to stderr as text at level info.
  * Strings are borrowed and must live on. On failure the old target stays:
- * -1 with err.
+ * -1 with err. The process has to ignore SIGPIPE and SIGXFSZ.
  */
 int	log_open(const struct log_options *options, struct err *err);
 
@@ -84,11 +87,15 @@ int	log_reopen(struct err *err);
 
 /*
  * In a worker: lines go to the master as MUSTER_LOG datagrams over fd
- * (notify.h), or to stderr once the master is gone.
+ * (notify.h), or to stderr once the master is gone. The descriptor used
+ * before is not closed: that is left to fd_close_except().
  */
 void	log_to_master(int fd);
 
-/* Write a worker's finished line, of len bytes; control bytes are escaped. */
+/*
+ * Write a worker's finished line, "LEVEL REST" of len bytes, as REST; control
+ * bytes and what is not UTF-8 are escaped, and its length is bounded.
+ */
 void	log_relay(const char *line, size_t len);
 
 /* Are there lost lines to be told of? Then log_retry() tries to. */

@@ -1,0 +1,112 @@
+#include "common/conf_table.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+
+#define COLUMN	39	/* where comments begin */
+
+static void
+print_origin(FILE *out, const struct conf_origin *from)
+{
+	if (from->kind == ORIGIN_DEFAULT)
+		fputs("; default", out);
+	else if (from->kind == ORIGIN_FILE)
+		fprintf(out, "; file %s:%d", from->where, from->line);
+	else
+		fprintf(out, "; %s", from->where);
+}
+
+/*
+ * "key = value   ; origin". Behind a double quote the comment would be taken
+ * for a part of the value: it then goes before the line. A value that begins
+ * with ; must follow its = without a blank.
+ */
+static void
+print_line(FILE *out, const char *key, const char *value,
+    const struct conf_origin *from)
+{
+	char	*line;
+
+	if (value == NULL)
+		line = xstrdup(key);
+	else
+		line = xasprintf("%s =%s%s", key, *value == ';' ? "" : " ",
+		    value);
+	if (strchr(line, '"') != NULL) {
+		print_origin(out, from);
+		fprintf(out, "\n%s\n", line);
+	} else {
+		fprintf(out, "%-*s ", COLUMN, line);
+		print_origin(out, from);
+		fputc('\n', out);
+	}
+	free(line);
+}
+
+static void
+dump_binds(const struct conf *conf, FILE *out)
+{
+	const struct addr	*addr;
+	char			*text;
+
+	for (size_t i = 0; i < conf->listen.nbind; i++) {
+		addr = &conf->listen.bind[i];
+		text = addr_print(addr);
+		print_line(out, conf->listen.bind_given ? "bind" : ";bind",
+		    text, &conf->origins->bind[i]);
+		free(text);
+	}
+}
+
+static void
+dump_env(const struct conf *conf, FILE *out)
+{
+	for (size_t i = 0; i < conf->nenv; i++)
+		print_line(out, conf->env[i].name, conf->env[i].value,
+		    &conf->origins->env[i]);
+}
+
+/* What is not set, or stands for this process alone, is commented out. */
+static void
+dump_key(const struct conf *conf, const struct conf_key *key, FILE *out)
+{
+	const struct conf_origin	*from;
+	char				*value, *name;
+	bool				 idle;
+
+	from = &conf->origins->keys[conf_key_nr(key)];
+	value = conf_type_get(key, conf);
+	if (value == NULL && key->offset ==
+	    offsetof(struct conf, worker.fast_signal))
+		value = value_print_signal(conf_fast_signal(&conf->worker));
+	idle = value == NULL || (key->fallback == NULL &&
+	    from->kind == ORIGIN_DEFAULT && key->type == TYPE_NAME);
+	name = xasprintf("%s%s", idle ? ";" : "", key->key);
+	print_line(out, name, value == NULL ? "" : value, from);
+	free(value);
+	free(name);
+}
+
+void
+conf_dump(const struct conf *conf, FILE *out)
+{
+	const char	*section = NULL;
+
+	for (size_t i = 0; i < conf_nkeys; i++) {
+		if (section == NULL ||
+		    strcmp(section, conf_keys[i].section) != 0) {
+			fprintf(out, "%s[%s]\n", section == NULL ? "" : "\n",
+			    conf_keys[i].section);
+			section = conf_keys[i].section;
+		}
+		if (conf_keys[i].type == TYPE_ADDRESS)
+			dump_binds(conf, out);
+		else if (conf_keys[i].type == TYPE_ENV)
+			dump_env(conf, out);
+		else
+			dump_key(conf, &conf_keys[i], out);
+	}
+}

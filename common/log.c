@@ -1,0 +1,149 @@
+#include "common/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log_line.h"
+#include "common/log_sink.h"
+
+static enum log_level	 log_level = LOG_LEVEL_INFO;
+static enum log_format	 log_format = LOG_TEXT;
+static int64_t		 lost;		/* lines since the last that went */
+
+/* ---- writing */
+
+static bool
+write_event(enum event_id event, const struct log_field *fields)
+{
+	const struct event_row	*row = &event_rows[event];
+	struct log_line		 line;
+	struct timespec		 now;
+
+	clock_wall(&now);
+	log_line_build(&line, log_sink_room(), log_format, &now, row, fields);
+	return log_sink_write(row->level, line.text, line.len);
+}
+
+/*
+ * Say first how many lines are missing; that is said at any level, as they
+ * may have been of any. False if it cannot be said yet.
+ */
+static bool
+tell_lost(void)
+{
+	const struct log_field	 fields[] = { log_int("lines", lost),
+				    { LOG_FIELD_END, NULL, 0, NULL } };
+
+	if (lost == 0)
+		return true;
+	if (!write_event(EV_LOG_LOST, fields))
+		return false;
+	lost = 0;
+	return true;
+}
+
+bool
+log_wants(enum log_level level)
+{
+	return level <= log_level;
+}
+
+void
+log_fields(enum event_id event, const struct log_field *fields)
+{
+	int	 saved = errno;
+
+	/* Checked at any level, so that no mistake waits for "debug". */
+	assert(log_line_fits(&event_rows[event], fields));
+	if (log_wants(event_rows[event].level) &&
+	    (!tell_lost() || !write_event(event, fields)))
+		lost++;
+	errno = saved;
+}
+
+void
+log_relay(const char *line, size_t len)
+{
+	const char	*blank = memchr(line, ' ', len);
+	struct log_line	 out;
+	int		 saved = errno, level = -1;
+
+	if (blank != NULL)
+		level = log_level_find(line, (size_t)(blank - line));
+	if (level == -1) {
+		level = LOG_LEVEL_INFO;		/* not by us; shown as it is */
+	} else {
+		len -= (size_t)(blank + 1 - line);
+		line = blank + 1;
+	}
+	if (len > 0 && log_wants((enum log_level)level)) {
+		log_line_relay(&out, line, len);
+		if (!tell_lost() ||
+		    !log_sink_write((enum log_level)level, out.text, out.len))
+			lost++;
+	}
+	errno = saved;
+}
+
+bool
+log_lossy(void)
+{
+	return lost > 0;
+}
+
+void
+log_retry(void)
+{
+	int	 saved = errno;
+
+	tell_lost();
+	errno = saved;
+}
+
+struct log_field
+log_errno(void)
+{
+	static char	 unknown[32];
+	const char	*text;
+
+	/* Unlike strerror(3) it neither allocates nor translates. */
+	if ((text = strerrordesc_np(errno)) == NULL) {
+		snprintf(unknown, sizeof(unknown), "error %d", errno);
+		text = unknown;
+	}
+	return log_str("error", text);
+}
+
+/* ---- where to */
+
+int
+log_open(const struct log_options *options, struct err *err)
+{
+	if (log_sink_open(options->target, options->ident, err) == -1)
+		return -1;
+	log_level = options->level;
+	log_format = options->format;
+	return 0;
+}
+
+int
+log_reopen(struct err *err)
+{
+	return log_sink_reopen(err);
+}
+
+void
+log_to_master(int fd)
+{
+	log_sink_to_master(fd);
+	lost = 0;	/* what the master lost, it tells itself */
+}
+
+int
+log_fd(void)
+{
+	return log_sink_fd();
+}
