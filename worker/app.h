@@ -2,31 +2,35 @@
 #define MUSTER_APP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/conf.h"
 #include "common/err.h"
 
 /*
- * What a built-in app is to the worker: one row in apps.c. worker/conn.[ch]
- * makes, counts and closes the connections; the app sees lines of bytes.
+ * What a built-in app is to the worker: one row in apps.c. conn.[ch] makes,
+ * reads, writes, counts and closes the connections; the app sees bytes, and
+ * answers with the second half of conn.h.
  */
 struct conn;
+
 struct app_context {
 	const struct conf	*conf;
-	void			*data;	/* the app's own, from init to fini */
+	int64_t			 idle_ms;	/* close one silent so long; 0: never */
+	void			*data;		/* the app's own, from init to fini */
 };
 
 struct app {
 	const char	*name;
-	/* 0, or -1 with err: the worker then exits with WORKER_EXIT_OSERR. */
-	int		(*init)(struct app_context *, struct err *);
-	/* A connection was accepted; set conn's handlers and deadlines. */
-	void		(*connection)(struct app_context *, struct conn *);
-	/* Bytes arrived, or the peer's end of input (conn_eof()). */
-	void		(*readable)(struct app_context *, struct conn *);
-	/* May the connection be closed now, or is it in the middle of work? */
-	int		(*idle)(struct app_context *, struct conn *);
-	void		(*fini)(struct app_context *);
+	/* Sets idle_ms and data. 0, or -1 with err: the worker cannot start. */
+	int		(*init)(struct app_context *context, struct err *err);
+	/*
+	 * len new bytes have come, after those that conn_held() still shows.
+	 * The app answers them or has them kept; what it leaves is gone.
+	 */
+	void		(*input)(struct app_context *context, struct conn *conn,
+			    const char *data, size_t len);
+	void		(*fini)(struct app_context *context);
 };
 
 /* The table. NULL if there is no app of that name. */

@@ -1,0 +1,519 @@
+#include "worker/worker.h"
+
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/board.h"
+#include "common/err.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "worker/accept.h"
+#include "worker/app.h"
+#include "worker/beat.h"
+#include "worker/confine.h"
+#include "worker/conn.h"
+#include "worker/env.h"
+#include "worker/turns.h"
+#include "worker/up.h"
+
+#define CARETAKER_MS	20	/* so long without work, and it leaves */
+#define RETRY_MS	100	/* the queue's rest, when there is no room */
+#define OWN_FDS		20	/* not for connections: ours, and some spare */
+
+struct worker {
+	const struct worker_boot	*boot;
+	const struct app		*app;
+	struct app_context		 context;
+	struct cell			*cell;
+	struct event_base		*base;
+	int				 epoll_fd;	/* -1: not by turns */
+	struct up			*up;
+	struct beat			*beat;
+	struct conns			*conns;
+	struct acceptor			*acceptor;
+	struct event			*stop, *life;
+	struct event			*limit;		/* of the drain */
+	struct event			*again;		/* drain_step() */
+	struct event			*caretaker;
+	uint64_t			 accepted;	/* when it last looked */
+	bool				 draining, swept;
+};
+
+/* For the handler; the loop reads the eventfd. */
+static int			 stop_fd = -1;
+static volatile sig_atomic_t	 stop_sender;
+
+static struct timeval
+tv_ms(int64_t ms)
+{
+	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
+}
+
+static void
+title(const struct worker *worker, const char *state)
+{
+	setproctitle("-muster: worker [%s] slot %d %s",
+	    worker->boot->conf->master.name, worker->boot->slot, state);
+}
+
+/* ---- signals */
+
+static void
+handle_stop(int signo, siginfo_t *info, void *context)
+{
+	static const uint64_t	 one = 1;
+	int			 saved = errno;
+
+	(void)signo;
+	(void)context;
+	stop_sender = info->si_pid;
+	if (write(stop_fd, &one, sizeof(one)) == -1) {
+		/* It is full: the loop will wake anyway. */
+	}
+	errno = saved;
+}
+
+/* At once, wherever we are, even in an app that never comes back. */
+static void
+handle_fast(int signo)
+{
+	(void)signo;
+	_exit(0);
+}
+
+/* The handlers come before the mask is opened, or a stop would kill us. */
+static void
+signals_install(const struct conf_worker *conf)
+{
+	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
+	struct sigaction	 fast = { .sa_handler = handle_fast };
+	struct sigaction	 stop = { .sa_sigaction = handle_stop,
+				    .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	sigaction(SIGTTIN, &ignore, NULL);
+	sigaction(SIGTTOU, &ignore, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(conf_fast_signal(conf), &fast, NULL);
+	sigaction(conf->stop_signal, &stop, NULL);
+}
+
+static void
+signals_open(void)
+{
+	sigset_t	 none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* ---- draining */
+
+static void
+drain_done(struct worker *worker)
+{
+	event_base_loopbreak(worker->base);
+}
+
+/*
+ * Called at the start of the drain and after each close: what could not be
+ * accepted yet may be now. Done when the queue is empty and nobody is left.
+ */
+static void
+drain_step(struct worker *worker)
+{
+	struct timeval	 tv = tv_ms(RETRY_MS);
+
+	if (!worker->swept) {
+		worker->swept = acceptor_drain(worker->acceptor);
+		conns_drain(worker->conns);
+	}
+	if (beat_active(worker->beat) > 0)
+		return;
+	if (worker->swept)
+		drain_done(worker);
+	else
+		event_add(worker->again, &tv);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	drain_step(arg);
+}
+
+static void
+on_limit(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker	*worker = arg;
+
+	(void)fd;
+	(void)what;
+	conns_abandon(worker->conns, "graceful_timeout");
+	drain_done(worker);
+}
+
+/*
+ * How long we may drain: a moment less than the master gives us, so that
+ * leaving late is still leaving, not being killed.
+ */
+static int64_t
+drain_limit_ms(const struct worker *worker)
+{
+	int64_t	 ms = worker->boot->conf->worker.graceful_timeout;
+
+	return ms - (ms > 1000 ? 100 : ms / 10);
+}
+
+/* by_itself: nobody told us to, so the master should know. */
+static void
+drain(struct worker *worker, bool by_itself)
+{
+	struct timeval	 tv = tv_ms(drain_limit_ms(worker));
+
+	if (worker->draining)
+		return;
+	worker->draining = true;
+	title(worker, "draining");
+	if (by_itself)
+		up_say(worker->up, UP_STOPPING);
+	if (worker->caretaker != NULL)
+		event_del(worker->caretaker);
+	/* Nobody else may be there to hold us to it. */
+	event_add(worker->limit, &tv);
+	drain_step(worker);
+}
+
+/* ---- what happens to a worker */
+
+static void
+on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker	*worker = arg;
+	uint64_t	 count;
+
+	(void)what;
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		drain(worker, stop_sender != worker->boot->master_pid);
+}
+
+/* Nobody writes into the life line: it can only end. */
+static void
+on_life(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker	*worker = arg;
+
+	(void)fd;
+	(void)what;
+	event_del(worker->life);
+	drain(worker, false);
+}
+
+static void
+on_beat(void *arg)
+{
+	struct worker	*worker = arg;
+
+	if (worker->epoll_fd != -1 && !worker->draining)
+		acceptor_try(worker->acceptor);
+}
+
+static void
+on_requests(void *arg)
+{
+	up_say(((struct worker *)arg)->up, UP_RETIRE);
+}
+
+static void
+on_close(void *arg)
+{
+	struct worker	*worker = arg;
+
+	if (worker->draining)
+		event_active(worker->again, EV_TIMEOUT, 0);
+	else
+		acceptor_room(worker->acceptor);
+}
+
+static void
+on_caretaker(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker	*worker = arg;
+	uint64_t	 before = worker->accepted;
+
+	(void)fd;
+	(void)what;
+	acceptor_try(worker->acceptor);
+	worker->accepted = beat_accepted(worker->beat);
+	if (beat_active(worker->beat) == 0 && worker->accepted == before)
+		drain(worker, true);
+}
+
+/* ---- the event loop */
+
+static void
+on_loop_log(int severity, const char *msg)
+{
+	if (severity != EVENT_LOG_DEBUG)
+		log_event(EV_LOOP_NOTE, log_str("msg", msg));
+}
+
+/* Its message was logged just before. */
+static void
+on_loop_fatal(int error)
+{
+	(void)error;
+	_exit(WORKER_EXIT_OSERR);
+}
+
+/*
+ * A base of our own; the master's is left alone, its descriptors are closed.
+ * The environment must not choose how the loop works: turns.h depends on it.
+ */
+static int
+loop_open(struct worker *worker, struct err *err)
+{
+	struct event_config	*config;
+
+	event_set_log_callback(on_loop_log);
+	event_set_fatal_callback(on_loop_fatal);
+	worker->epoll_fd = worker->boot->exclusive ? turns_next_fd() : -1;
+	if ((config = event_config_new()) != NULL) {
+		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV |
+		    EVENT_BASE_FLAG_NOLOCK);
+		worker->base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (worker->base == NULL)
+		return err_sys(err, "cannot make an event loop");
+	if (strcmp(event_base_get_method(worker->base), "epoll") != 0)
+		return err_set(err, "the event loop is not based on epoll");
+	return 0;
+}
+
+static int
+watch(struct worker *worker, struct event **event, int fd,
+    event_callback_fn callback)
+{
+	*event = event_new(worker->base, fd, EV_READ | EV_PERSIST, callback,
+	    worker);
+	return *event != NULL ? event_add(*event, NULL) : -1;
+}
+
+static int
+loop_watch(struct worker *worker, struct err *err)
+{
+	if ((stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
+		return err_sys(err, "cannot make an eventfd");
+	worker->limit = evtimer_new(worker->base, on_limit, worker);
+	worker->again = evtimer_new(worker->base, on_again, worker);
+	worker->up = up_new(worker->base, worker->boot->up_fd);
+	if (worker->limit == NULL || worker->again == NULL ||
+	    worker->up == NULL)
+		return err_set(err, "no memory for the event loop");
+	if (watch(worker, &worker->stop, stop_fd, on_stop) == -1 ||
+	    watch(worker, &worker->life, worker->boot->life_fd,
+	    on_life) == -1)
+		return err_sys(err, "cannot watch the master");
+	return 0;
+}
+
+/* ---- the parts of a worker, in the order in which it takes them on */
+
+/*
+ * Nothing of the master survives but what is named here. Its log goes first,
+ * so that failures from here on reach the master as messages.
+ */
+static int
+part_unlearn(struct worker *worker, struct err *err)
+{
+	const struct worker_boot	*boot = worker->boot;
+	size_t				 i;
+	int				*keep;
+
+	fd_null(STDIN_FILENO);
+	log_to_master(boot->up_fd);
+	keep = xcalloc(boot->nsockets + 3, sizeof(*keep));
+	for (i = 0; i < boot->nsockets; i++)
+		keep[i] = boot->sockets[i].fd;
+	keep[i++] = boot->up_fd;
+	keep[i++] = boot->life_fd;
+	keep[i++] = boot->board_fd;
+	if (fd_close_except(keep, i) == -1)
+		err_sys(err, "cannot close the master's descriptors");
+	else
+		i = 0;
+	free(keep);
+	return i == 0 ? 0 : -1;
+}
+
+static int
+part_board(struct worker *worker, struct err *err)
+{
+	const struct worker_boot	*boot = worker->boot;
+
+	if ((worker->cell = board_map(boot->board_fd, boot->cell, err)) == NULL)
+		return -1;
+	close(boot->board_fd);
+	return 0;
+}
+
+static int
+part_env(struct worker *worker, struct err *err)
+{
+	if (env_apply(worker->boot) == -1)
+		return err_sys(err, "cannot set the environment");
+	return 0;
+}
+
+static int
+part_confine(struct worker *worker, struct err *err)
+{
+	return confine(worker->boot->conf, worker->boot->slot, err);
+}
+
+static int
+part_loop(struct worker *worker, struct err *err)
+{
+	if (loop_open(worker, err) == -1 || loop_watch(worker, err) == -1)
+		return -1;
+	signals_install(&worker->boot->conf->worker);
+	signals_open();
+	return 0;
+}
+
+static int
+part_app(struct worker *worker, struct err *err)
+{
+	const struct conf	*conf = worker->boot->conf;
+
+	if ((worker->app = app_find(conf->worker.app)) == NULL)
+		return err_set(err, "there is no app %s", conf->worker.app);
+	worker->context.conf = conf;
+	return worker->app->init(&worker->context, err);
+}
+
+/* How many connections: as configured, or what descriptors allow. */
+static uint32_t
+connection_limit(const struct worker_boot *boot)
+{
+	struct rlimit	 rl;
+	uint64_t	 own = OWN_FDS + boot->nsockets;
+
+	if (boot->conf->worker.max_connections > 0)
+		return (uint32_t)boot->conf->worker.max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur > 1 << 30)
+		return 0;
+	return rl.rlim_cur > own ? (uint32_t)(rl.rlim_cur - own) : 1;
+}
+
+static int
+part_serve(struct worker *worker, struct err *err)
+{
+	const struct worker_boot	*boot = worker->boot;
+	const struct beat_options	 beat = {
+		.base = worker->base, .cell = worker->cell,
+		.watchdog_ms = boot->conf->worker.watchdog,
+		.max_requests = (uint64_t)boot->max_requests,
+		.on_beat = on_beat, .on_limit = on_requests, .arg = worker,
+	};
+	struct conns_options		 conns = {
+		.base = worker->base, .app = worker->app,
+		.context = &worker->context, .slot = boot->slot,
+		.on_close = on_close, .arg = worker,
+	};
+	struct acceptor_options		 accept = {
+		.base = worker->base, .epoll_fd = worker->epoll_fd,
+		.sockets = boot->sockets, .nsockets = boot->nsockets,
+		.limit = connection_limit(boot),
+		.backlog = boot->conf->listen.backlog,
+	};
+
+	if ((worker->beat = beat_new(&beat)) == NULL)
+		return err_set(err, "no memory for the heartbeat");
+	conns.beat = accept.beat = worker->beat;
+	if ((worker->conns = conns_new(&conns)) == NULL)
+		return err_set(err, "no memory for connections");
+	accept.conns = worker->conns;
+	if ((worker->acceptor = acceptor_new(&accept)) == NULL)
+		return err_sys(err, "cannot accept connections");
+	return 0;
+}
+
+static int
+part_caretaker(struct worker *worker, struct err *err)
+{
+	struct timeval	 tv = tv_ms(CARETAKER_MS);
+
+	if (!worker->boot->caretaker)
+		return 0;
+	worker->caretaker = event_new(worker->base, -1, EV_PERSIST,
+	    on_caretaker, worker);
+	if (worker->caretaker == NULL ||
+	    event_add(worker->caretaker, &tv) == -1)
+		return err_set(err, "no memory for a timer");
+	return 0;
+}
+
+static const struct {
+	int	(*take)(struct worker *, struct err *);
+	int	  exit_code;	/* when it fails */
+} parts[] = {
+	{ part_unlearn,		WORKER_EXIT_OSERR },
+	{ part_env,		WORKER_EXIT_OSERR },
+	{ part_board,		WORKER_EXIT_OSERR },
+	{ part_confine,		WORKER_EXIT_NOPERM },
+	{ part_loop,		WORKER_EXIT_OSERR },
+	{ part_app,		WORKER_EXIT_OSERR },
+	{ part_serve,		WORKER_EXIT_OSERR },
+	{ part_caretaker,	WORKER_EXIT_OSERR },
+};
+
+static int
+start(struct worker *worker)
+{
+	struct err	 err = { "" };
+	size_t		 i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].take(worker, &err) == 0)
+			continue;
+		log_event(EV_WORKER_FAILED,
+		    log_int("slot", worker->boot->slot),
+		    log_str("msg", err.text),
+		    log_int("code", parts[i].exit_code));
+		return parts[i].exit_code;
+	}
+	return 0;
+}
+
+int
+worker_run(const struct worker_boot *boot)
+{
+	static struct worker	 worker;	/* the only one in its process */
+	int			 code;
+
+	worker.boot = boot;
+	title(&worker, "starting");
+	if ((code = start(&worker)) != 0)
+		return code;
+	up_say(worker.up, UP_READY);
+	title(&worker, "ready");
+	if (event_base_dispatch(worker.base) == -1) {
+		log_event(EV_LOOP_NOTE, log_str("msg", "the loop failed"),
+		    log_errno());
+		code = WORKER_EXIT_OSERR;
+	}
+	worker.app->fini(&worker.context);
+	/* All else ends with the process, and quicker than by hand. */
+	return code;
+}
