@@ -1,0 +1,112 @@
+#include "master/daemon.h"
+
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/mem.h"
+
+#define EXIT_SYSTEM	71
+
+struct daemon_parent {
+	int	 fd;	/* a byte sent here means: ready */
+};
+
+static int
+exit_code(pid_t child)
+{
+	int	 status;
+
+	while (waitpid(child, &status, 0) == -1)
+		if (errno != EINTR)
+			return EXIT_SYSTEM;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SYSTEM;
+}
+
+/*
+ * Wait for the verdict. Not for the end of file alone: a process that the
+ * child has forked may hold the other end for longer than the child lives.
+ */
+static int
+verdict(int fd, pid_t child)
+{
+	int		 pidfd = pidfd_open(child, 0);
+	struct pollfd	 watch[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN },	/* -1 is passed over */
+	};
+	char		 byte;
+
+	while (poll(watch, 2, -1) == -1)
+		if (errno != EINTR && errno != EAGAIN)
+			return EXIT_SYSTEM;
+	if (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+		return 0;
+	return exit_code(child);
+}
+
+/* Sockets that were passed to the process the user started are for us. */
+static void
+inherit_passed(pid_t started)
+{
+	const char	*passed = getenv("LISTEN_PID");
+	char		 pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)started);
+	if (passed == NULL || strcmp(passed, pid) != 0)
+		return;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+}
+
+struct daemon_parent *
+daemon_start(struct err *err)
+{
+	struct daemon_parent	*parent;
+	pid_t			 started = getpid(), child;
+	int			 pair[2], saved;
+
+	/* not a pipe: telling a parent that is gone must not raise SIGPIPE */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
+		err_sys(err, "cannot go to the background");
+		return NULL;
+	}
+	fflush(NULL);
+	child = fork();
+	if (child > 0) {
+		close(pair[1]);
+		_exit(verdict(pair[0], child));
+	}
+	saved = errno;
+	close(pair[0]);
+	if (child == -1) {
+		close(pair[1]);
+		errno = saved;
+		err_sys(err, "cannot go to the background");
+		return NULL;
+	}
+	setsid();
+	fd_null(STDIN_FILENO);
+	inherit_passed(started);
+	parent = xcalloc(1, sizeof(*parent));
+	parent->fd = pair[1];
+	return parent;
+}
+
+void
+daemon_ready(struct daemon_parent *parent)
+{
+	fd_null(STDIN_FILENO);
+	fd_null(STDOUT_FILENO);
+	fd_null(STDERR_FILENO);
+	send(parent->fd, "", 1, MSG_NOSIGNAL);
+	close(parent->fd);
+	free(parent);
+}

@@ -1,0 +1,158 @@
+#include "master/inbox.h"
+
+#include <sys/socket.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/mem.h"
+#include "common/notify.h"
+
+#define MESSAGES_A_TURN	64
+
+struct inbox {
+	int		 fds[2];	/* ours, the workers' */
+	struct event	*readable;
+	inbox_fn	*said;
+	inbox_done_fn	*done;
+	void		*arg;
+};
+
+static void
+close_passed(const struct cmsghdr *header)
+{
+	size_t	 i, count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	int	 fd;
+
+	for (i = 0; i < count; i++) {
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
+		close(fd);
+	}
+}
+
+/* Who sent it, by the kernel's word; 0: not told. Passed fds are closed. */
+static pid_t
+sender_of(struct msghdr *message)
+{
+	struct cmsghdr	*header;
+	struct ucred	 cred;
+	pid_t		 pid = 0;
+
+	for (header = CMSG_FIRSTHDR(message); header != NULL;
+	    header = CMSG_NXTHDR(message, header)) {
+		if (header->cmsg_level != SOL_SOCKET)
+			continue;
+		if (header->cmsg_type == SCM_RIGHTS)
+			close_passed(header);
+		if (header->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&cred, CMSG_DATA(header), sizeof(cred));
+		pid = cred.pid;
+	}
+	return pid;
+}
+
+static bool
+read_one(struct inbox *inbox)
+{
+	union {
+		struct cmsghdr	 align;
+		char		 bytes[CMSG_SPACE(sizeof(struct ucred)) +
+				    CMSG_SPACE(253 * sizeof(int))];
+	}		 control;
+	char		 text[NOTIFY_MAX];
+	struct iovec	 iov = { text, sizeof(text) };
+	struct msghdr	 message = { .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	struct notify	 notify;
+	pid_t		 sender;
+	ssize_t		 n;
+
+	do
+		n = recvmsg(inbox->fds[0], &message,
+		    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return false;
+	if ((sender = sender_of(&message)) <= 0)
+		return true;
+	notify_parse(text, (size_t)n, &notify);
+	inbox->said(inbox->arg, sender, &notify);
+	return true;
+}
+
+void
+inbox_read(struct inbox *inbox)
+{
+	int	 i;
+
+	for (i = 0; i < MESSAGES_A_TURN && read_one(inbox); i++)
+		;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbox	*inbox = arg;
+
+	(void)fd;
+	(void)what;
+	inbox_read(inbox);
+	inbox->done(inbox->arg);
+}
+
+struct inbox *
+inbox_new(struct event_base *base, int priority, inbox_fn *said,
+    inbox_done_fn *done, void *arg, struct err *err)
+{
+	struct inbox	*inbox = xcalloc(1, sizeof(*inbox));
+	int		 on = 1;
+
+	inbox->said = said;
+	inbox->done = done;
+	inbox->arg = arg;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0, inbox->fds) == -1) {
+		err_sys(err, "cannot make the workers' socket pair");
+		free(inbox);
+		return NULL;
+	}
+	if (setsockopt(inbox->fds[0], SOL_SOCKET, SO_PASSCRED, &on,
+	    sizeof(on)) == -1) {
+		err_sys(err, "cannot ask for senders' credentials");
+		inbox_free(inbox);
+		return NULL;
+	}
+	inbox->readable = event_new(base, inbox->fds[0], EV_READ | EV_PERSIST,
+	    on_readable, inbox);
+	if (inbox->readable == NULL ||
+	    event_priority_set(inbox->readable, priority) == -1 ||
+	    event_add(inbox->readable, NULL) == -1) {
+		err_set(err, "cannot watch the workers' socket pair");
+		inbox_free(inbox);
+		return NULL;
+	}
+	return inbox;
+}
+
+void
+inbox_free(struct inbox *inbox)
+{
+	if (inbox == NULL)
+		return;
+	if (inbox->readable != NULL)
+		event_free(inbox->readable);
+	close(inbox->fds[0]);
+	close(inbox->fds[1]);
+	free(inbox);
+}
+
+int
+inbox_worker_fd(const struct inbox *inbox)
+{
+	return inbox->fds[1];
+}

@@ -1,0 +1,35 @@
+#ifndef MUSTER_INBOX_H
+#define MUSTER_INBOX_H
+
+#include <sys/types.h>
+
+#include "common/err.h"
+
+struct event_base;
+struct notify;
+
+/*
+ * What app workers say (notify.h), over one socketpair that they all hold the
+ * other end of. The kernel vouches for the sender's pid (unix(7),
+ * SO_PASSCRED); nothing else in a message is believed of anybody but its
+ * sender. Any bytes, any number of messages and any descriptors passed along
+ * are survived: at most 64 messages a turn, below the signals' priority.
+ */
+struct inbox;
+typedef void	 inbox_fn(void *arg, pid_t sender, const struct notify *said);
+/* Called after each turn's last message. */
+typedef void	 inbox_done_fn(void *arg);
+
+/* NULL with err. */
+struct inbox	*inbox_new(struct event_base *base, int priority,
+		    inbox_fn *said, inbox_done_fn *done, void *arg,
+		    struct err *err);
+void		 inbox_free(struct inbox *inbox);
+
+/* Read what is there now: before a death is judged, its last words. */
+void		 inbox_read(struct inbox *inbox);
+
+/* The workers' end, for worker_boot. Borrowed. */
+int		 inbox_worker_fd(const struct inbox *inbox);
+
+#endif

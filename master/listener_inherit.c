@@ -1,0 +1,244 @@
+#include "master/listener_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define FIRST_FD	3	/* SD_LISTEN_FDS_START */
+
+static int
+get_int(int fd, int option)
+{
+	socklen_t	 len;
+	int		 value;
+
+	len = sizeof(value);
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
+		return -1;
+	return value;
+}
+
+/* Why fd is no stream socket that listens: NULL if it is one. */
+static const char *
+unfit(int fd)
+{
+	int	 type, family;
+
+	type = get_int(fd, SO_TYPE);
+	if (type == -1)
+		return errno == EBADF ? "it is not open" :
+		    errno == ENOTSOCK ? "it is no socket" : strerror(errno);
+	family = get_int(fd, SO_DOMAIN);
+	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
+		return "it is no socket of TCP or of a Unix address";
+	if (type != SOCK_STREAM)
+		return "it is no stream socket";
+	if (get_int(fd, SO_ACCEPTCONN) != 1)
+		return "it does not listen";
+	return NULL;
+}
+
+int
+inherit_check(const struct conf_listen *conf, struct err *err)
+{
+	const char	*why;
+
+	for (size_t i = 0; i < conf->nbind; i++) {
+		const struct addr	*addr = &conf->bind[i];
+
+		if (addr->kind != ADDR_FD)
+			continue;
+		why = unfit(addr->fd);
+		for (size_t j = 0; j < i && why == NULL; j++)
+			if (conf->bind[j].kind == ADDR_FD &&
+			    conf->bind[j].fd == addr->fd)
+				why = "it is given twice";
+		if (why != NULL)
+			return err_set(err, "cannot listen on %s: %s",
+			    addr->text, why);
+	}
+	return 0;
+}
+
+/* Add fd, which fits, with the name, or if NULL one made from its address. */
+static int
+adopt(struct listeners *ls, int fd, const char *name, struct err *err)
+{
+	struct sockaddr_storage	 sa;
+	struct listener		*l;
+	socklen_t		 len = sizeof(sa);
+	char			 text[NI_MAXHOST + 16];
+
+	if (fd_cloexec(fd, true) == -1 || fd_nonblock(fd, true) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) == -1)
+		return err_sys(err, "cannot listen on fd:%d", fd);
+	addr_format((struct sockaddr *)&sa, len, text, sizeof(text));
+	l = listener_add(ls, ADDR_FD, name == NULL ? text : name);
+	listener_own(l, fd);
+	l->text = xstrdup(text);
+	for (char *p = l->name; name == NULL && *p != '\0'; p++)
+		if (*p == ':')
+			*p = '_';
+	return 0;
+}
+
+/* 0, 1 and 2 get other tenants: a socket that lies there moves up. */
+int
+inherit_open(struct listeners *ls, const struct addr *addr, struct err *err)
+{
+	int	 fd = addr->fd;
+
+	if (fd < FIRST_FD) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+		if (fd == -1)
+			return listener_error(addr->text, err);
+	}
+	return adopt(ls, fd, addr->name, err);
+}
+
+/* A decimal number of min to max, or -1. */
+static int
+parse_number(const char *text, int min, int max)
+{
+	char	*end;
+	long	 n;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno != 0 || *end != '\0' || n < min || n > max)
+		return -1;
+	return (int)n;
+}
+
+static void
+note_variable(const char *variable, const char *value, const char *why)
+{
+	char	*msg = xasprintf("%s=%s %s", variable, value, why);
+
+	log_event(EV_LISTEN_NOTE, log_str("msg", msg));
+	free(msg);
+}
+
+/*
+ * How many sockets were passed to us, and not to the one who started us and
+ * let the variables through.
+ */
+static int
+count_passed(void)
+{
+	const char	*pid = getenv("LISTEN_PID");
+	const char	*fds = getenv("LISTEN_FDS");
+	int		 n;
+
+	if (pid == NULL || fds == NULL)
+		return 0;
+	n = parse_number(pid, 1, INT_MAX);
+	if (n == -1)
+		note_variable("LISTEN_PID", pid, "is no pid: ignored");
+	if (n != (int)getpid())
+		return 0;
+	n = parse_number(fds, 0, INT_MAX - FIRST_FD);
+	if (n == -1)
+		note_variable("LISTEN_FDS", fds,
+		    "is no number of sockets: ignored");
+	return n == -1 ? 0 : n;
+}
+
+static bool
+is_bound(const struct conf_listen *conf, int fd)
+{
+	for (size_t i = 0; i < conf->nbind; i++)
+		if (conf->bind[i].kind == ADDR_FD && conf->bind[i].fd == fd)
+			return true;
+	return false;
+}
+
+/*
+ * The user says where to listen: what the service manager passed is not for
+ * us. Only listening sockets are closed: of our own there are none yet, so a
+ * wrong count cannot hit a descriptor that we need.
+ */
+static void
+close_passed(const struct conf_listen *conf, int count)
+{
+	int	 closed = 0, max = (int)sysconf(_SC_OPEN_MAX);
+	char	*msg;
+
+	for (int fd = FIRST_FD; fd < FIRST_FD + count && fd < max; fd++)
+		if (!is_bound(conf, fd) && unfit(fd) == NULL) {
+			close(fd);
+			closed++;
+		}
+	if (closed == 0)
+		return;
+	msg = xasprintf("bind is given: closed the %d socket%s passed in "
+	    "LISTEN_FDS", closed, closed == 1 ? "" : "s");
+	log_event(EV_LISTEN_NOTE, log_str("msg", msg));
+	free(msg);
+}
+
+/* Take the next name off *names, NULL if there is none or it is unfit. */
+static const char *
+next_name(char **names)
+{
+	const char	*name = strsep(names, ":");
+
+	if (name == NULL || *name == '\0' || strlen(name) > 255)
+		return NULL;
+	for (const char *p = name; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~')
+			return NULL;
+	return name;
+}
+
+static int
+adopt_passed(struct listeners *ls, int count, struct err *err)
+{
+	const char	*given = getenv("LISTEN_FDNAMES");
+	char		*names = given == NULL ? NULL : xstrdup(given);
+	char		*rest = names;
+	int		 r = 0;
+
+	for (int i = 0; i < count && r == 0; i++) {
+		const char	*name = next_name(&rest);
+		const char	*why = unfit(FIRST_FD + i);
+
+		if (why != NULL)
+			r = err_set(err, "cannot listen on fd:%d, passed in "
+			    "LISTEN_FDS: %s", FIRST_FD + i, why);
+		else
+			r = adopt(ls, FIRST_FD + i, name, err);
+	}
+	free(names);
+	return r == -1 ? -1 : count;
+}
+
+int
+inherit_listen_fds(struct listeners *ls, const struct conf_listen *conf,
+    struct err *err)
+{
+	int	 count = count_passed();
+
+	if (conf->bind_given) {
+		close_passed(conf, count);
+		count = 0;
+	} else if (count > 0) {
+		count = adopt_passed(ls, count, err);
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	unsetenv("LISTEN_PIDFDID");
+	return count;
+}

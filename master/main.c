@@ -1,0 +1,164 @@
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "master/daemon.h"
+#include "master/listener.h"
+#include "master/master.h"
+#include "master/options.h"
+#include "master/pidfile.h"
+
+/* What start() has made, for finish() to undo in reverse order. */
+struct start {
+	struct conf		*conf;
+	struct daemon_parent	*parent;
+	struct pidfile		*pidfile;
+	struct listeners	*listeners;
+	struct master		*master;
+};
+
+static int
+fail(int code, const struct err *err)
+{
+	fprintf(stderr, "muster: %s\n", err->text);
+	return code;
+}
+
+static int
+usage_error(const char *text)
+{
+	fprintf(stderr, "muster: %s\nTry 'muster --help'.\n", text);
+	return EX_USAGE;
+}
+
+/* Read and check it all, or say all that is wrong with it. */
+static int
+load(const struct options *options, struct conf **out)
+{
+	struct conf_source	 source = { options->file, options->settings,
+				    options->nsettings };
+	struct conf_errors	 errors = { 0 };
+	size_t			 i;
+	int			 code = EX_CONFIG;
+
+	if ((*out = conf_load(&source, &errors)) != NULL)
+		return 0;
+	if (errors.usage)
+		code = usage_error(errors.lines[0]);
+	else
+		for (i = 0; i < errors.count; i++)
+			fprintf(stderr, "%s\n", errors.lines[i]);
+	conf_errors_free(&errors);
+	return code;
+}
+
+static int
+open_log(const struct conf *conf, struct err *err)
+{
+	struct log_options	 options = { conf->master.log, "muster",
+				    conf->master.log_level,
+				    conf->master.log_format };
+
+	return log_open(&options, err);
+}
+
+/* Each step has its place for a reason. 0, or the exit code with err. */
+static int
+start(struct start *s, struct err *err)
+{
+	const struct conf_master	*conf = &s->conf->master;
+	int				 code = EX_OSERR;
+
+	if (conf->chdir != NULL && chdir(conf->chdir) == -1) {
+		err_sys(err, "cannot change to %s", conf->chdir);
+		return EX_OSERR;
+	}
+	/* First of all: the pid that everything below belongs to. */
+	if (conf->daemon && (s->parent = daemon_start(err)) == NULL)
+		return EX_OSERR;
+	if (open_log(s->conf, err) == -1)
+		return EX_OSERR;
+	/* Before the sockets: of two masters the second shall fail here. */
+	if (conf->pidfile != NULL &&
+	    (s->pidfile = pidfile_take(conf->pidfile, &code, err)) == NULL)
+		return code;
+	if ((s->listeners = listeners_open(s->conf, err)) == NULL)
+		return EX_UNAVAILABLE;
+	s->master = master_new(s->conf, s->listeners, s->parent, err);
+	return s->master == NULL ? EX_OSERR : 0;
+}
+
+static void
+finish(struct start *s)
+{
+	if (s->master != NULL)
+		master_free(s->master);
+	listeners_free(s->listeners);
+	pidfile_drop(s->pidfile);
+	conf_free(s->conf);
+}
+
+static int
+supervise(struct conf *conf)
+{
+	struct start	 s = { .conf = conf };
+	struct err	 err;
+	int		 code;
+
+	if ((code = start(&s, &err)) == 0)
+		code = master_run(s.master);
+	else
+		fail(code, &err);
+	finish(&s);
+	return code;
+}
+
+static int
+run(const struct options *options)
+{
+	struct conf	*conf;
+	int		 code;
+
+	if (options->help || options->version) {
+		if (options->help)
+			options_help();
+		else
+			options_version();
+		return 0;
+	}
+	if ((code = load(options, &conf)) != 0)
+		return code;
+	if (!options->test && !options->dump)
+		return supervise(conf);
+	if (options->dump)
+		conf_dump(conf, stdout);
+	else
+		printf("muster: configuration ok\n");
+	conf_free(conf);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options	 options;
+	struct err	 err;
+	int		 code;
+
+	setproctitle_init(argc, argv, environ);
+	if (options_parse(argc, argv, &options, &err) == -1)
+		return usage_error(err.text);
+	code = run(&options);
+	options_free(&options);
+	if (fflush(stdout) == EOF) {
+		err_sys(&err, "cannot write to stdout");
+		return fail(EX_IOERR, &err);
+	}
+	return code;
+}

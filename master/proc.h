@@ -1,0 +1,45 @@
+#ifndef MUSTER_PROC_H
+#define MUSTER_PROC_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The one door to processes: fork, kill, wait. Signals go only to children
+ * that are not reaped yet, so that a number reused by a stranger is never hit.
+ */
+struct worker_boot;
+
+/* Fork a worker that leads its own process group. -1 with errno. */
+pid_t	proc_spawn(const struct worker_boot *boot);
+
+/* To one process, and CONT, so that a stopped one gets it, too. */
+void	proc_signal(pid_t pid, int signo);
+/* KILL to a worker's whole process group. 0, or -1 with errno. */
+int	proc_kill_group(pid_t pid);
+
+struct proc_death {
+	pid_t	 pid;
+	int	 code;		/* exit code, or -1 if a signal ended it */
+	int	 signo;		/* that signal, or 0 */
+	bool	 core;
+	int64_t	 cpu_us;	/* user and system */
+	int64_t	 peak_rss;	/* bytes */
+};
+
+/* A child that has ended and is not reaped yet; 0: none. */
+pid_t	proc_ended(void);
+/* Reap it. False: it was not there. */
+bool	proc_reap(pid_t pid, struct proc_death *death);
+
+/*
+ * What proc(5) says of a living process: its name, and what it waits in, as
+ * "state=S wchan=...". Empty text where it cannot be read.
+ */
+void	proc_name(pid_t pid, char *out, size_t size);
+void	proc_where(pid_t pid, char *out, size_t size);
+/* Resident memory in bytes, or -1. */
+int64_t	proc_rss(pid_t pid);
+
+#endif

@@ -1,0 +1,26 @@
+#include "master/refuse.h"
+
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+#define TCP_FLAGS	13	/* the filter sees the segment from its header */
+#define TCP_SYN		0x02
+#define TCP_ACK		0x10
+
+int
+refuse_syns(int fd)
+{
+	struct sock_filter	 code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TCP_SYN | TCP_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TCP_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+	};
+	struct sock_fprog	 program = {
+		.len = sizeof(code) / sizeof(code[0]), .filter = code,
+	};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+	    sizeof(program));
+}

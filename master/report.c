@@ -1,0 +1,219 @@
+#include "master/report.h"
+
+#include <bsd/unistd.h>
+#include <stdio.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "master/proc.h"
+
+void
+report_init(struct report *report, const struct conf *conf, int64_t now_ms)
+{
+	*report = (struct report){ .conf = conf, .started_ms = now_ms,
+	    .title_ready = -1 };
+}
+
+static const char *
+signal_text(int signo)
+{
+	const char	*name = signo == 0 ? NULL : sigabbrev_np(signo);
+
+	return signo != 0 && name == NULL ? "RT" : name;
+}
+
+void
+report_start(const struct report *report, const struct child_info *child,
+    const struct act *act)
+{
+	(void)report;
+	log_event(EV_WORKER_START, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_int("gen", child->generation),
+	    log_str("why", pool_why_name(act->why)));
+}
+
+void
+report_ready(const struct report *report, const struct child_info *child,
+    int64_t now_ms)
+{
+	(void)report;
+	log_event(EV_WORKER_READY, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_int("gen", child->generation),
+	    log_ms("took", now_ms - child->spawned_ms));
+}
+
+void
+report_signal(const struct report *report, const struct child_info *child,
+    const struct act *act)
+{
+	const struct conf_worker	*worker = &report->conf->worker;
+	const char			*why = pool_why_name(act->why);
+	int				 signo;
+
+	if (act->signal == DO_KILL) {
+		log_event(EV_WORKER_KILL, log_int("slot", child->slot),
+		    log_int("pid", child->pid),
+		    log_int("gen", child->generation), log_str("why", why));
+		return;
+	}
+	signo = act->signal == DO_ABORT ? SIGABRT : act->signal == DO_FAST ?
+	    conf_fast_signal(worker) : worker->stop_signal;
+	log_event(EV_WORKER_STOP, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_int("gen", child->generation),
+	    log_str("signal", signal_text(signo)), log_str("why", why));
+}
+
+void
+report_kill_failed(const struct report *report,
+    const struct child_info *child)
+{
+	struct log_field	 error = log_errno();
+
+	(void)report;
+	log_event(EV_WORKER_KILL, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_int("gen", child->generation),
+	    error);
+}
+
+void
+report_exit(const struct report *report, const struct child_info *child,
+    const struct proc_death *death, int64_t now_ms)
+{
+	bool			 asked = child->why != WHY_NONE;
+	struct log_field	 code = log_int("code", death->code);
+	struct log_field	 core = log_str("core", "yes");
+
+	(void)report;
+	if (death->signo != 0)
+		code = log_str("code", NULL);
+	if (!death->core)
+		core.text = NULL;
+	log_event(asked || death->code == 0 ? EV_WORKER_EXIT : EV_WORKER_DIED,
+	    log_int("slot", child->slot), log_int("pid", child->pid),
+	    log_int("gen", child->generation), code,
+	    log_str("signal", signal_text(death->signo)), core,
+	    log_ms("age", now_ms - child->spawned_ms),
+	    log_str("why", asked ? pool_why_name(child->why) : NULL),
+	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss));
+}
+
+void
+report_spawn_failed(struct report *report, const struct err *err)
+{
+	report->spawn_error = *err;
+}
+
+static const char *
+limit_name(enum child_state state)
+{
+	switch (state) {
+	case CHILD_STARTING:
+		return "ready_timeout";
+	case CHILD_DRAINING:
+		return "graceful_timeout";
+	default:
+		return "kill_timeout";
+	}
+}
+
+static void
+tell_surprise(const struct pool_tell *tell)
+{
+	log_event(EV_WORKER_SURPRISE, log_int("slot", tell->slot),
+	    log_int("pid", tell->child->pid),
+	    log_str("event", child_event_name(tell->event)),
+	    log_str("state", child_state_name(tell->child->state)));
+}
+
+static void
+tell_gave_up(const struct report *report, const struct pool_tell *tell)
+{
+	log_event(EV_POOL_FAILED, log_int("slot", tell->slot),
+	    log_int("failures", tell->n), log_str("msg", tell->slot == -1 ?
+	    report->spawn_error.text : "no worker ever became ready"));
+}
+
+void
+report_tell(const struct report *report, const struct pool_tell *tell)
+{
+	switch (tell->kind) {
+	case TELL_GAVE_UP:
+		tell_gave_up(report, tell);
+		break;
+	case TELL_SLOT_WAIT:
+		log_event(EV_SLOT_WAIT, log_int("slot", tell->slot),
+		    log_int("failures", tell->n), log_ms("delay", tell->ms));
+		break;
+	case TELL_SLOT_PARKED:
+		log_event(EV_SLOT_PARKED, log_int("slot", tell->slot),
+		    log_int("code", tell->n), log_str("msg",
+		    "this exit code says that there is no use in another"));
+		break;
+	case TELL_FORK_WAIT:
+		log_event(EV_SPAWN_FAILED, log_int("slot", tell->slot),
+		    log_ms("delay", tell->ms),
+		    log_str("msg", report->spawn_error.text));
+		break;
+	case TELL_RETIRE:
+		log_event(EV_WORKER_RETIRE, log_int("slot", tell->slot),
+		    log_int("pid", tell->child->pid),
+		    log_int("gen", tell->child->generation),
+		    log_str("why", pool_why_name(tell->why)));
+		break;
+	case TELL_RENEW_DONE:
+		log_event(EV_RENEW_DONE, log_int("gen", tell->n));
+		break;
+	case TELL_RENEW_FAILED:
+		log_event(EV_RENEW_FAILED, log_int("gen", tell->n),
+		    log_int("slot", tell->slot));
+		break;
+	case TELL_SURPRISE:
+		tell_surprise(tell);
+		break;
+	case TELL_LATE:
+		log_event(EV_WORKER_LATE, log_int("slot", tell->slot),
+		    log_int("pid", tell->child->pid),
+		    log_int("gen", tell->child->generation),
+		    log_str("limit", limit_name(tell->child->state)));
+		break;
+	case TELL_LEAVING:
+		log_event(EV_WORKER_LEAVING, log_int("slot", tell->slot),
+		    log_int("pid", tell->child->pid),
+		    log_int("gen", tell->child->generation));
+		break;
+	case TELL_READY:
+		break;
+	}
+}
+
+void
+report_pool_ready(const struct report *report, const struct pool *pool,
+    int64_t now_ms)
+{
+	log_event(EV_POOL_READY, log_int("workers", pool_ready(pool)),
+	    log_int("target", pool_target(pool)),
+	    log_ms("took", now_ms - report->started_ms));
+}
+
+void
+report_title(struct report *report, const struct pool *pool)
+{
+	static const char *const phases[] = {
+		[POOL_RUNNING] = "running", [POOL_STOP_DELAY] = "stopping",
+		[POOL_DOOR] = "stopping", [POOL_STOPPING] = "stopping",
+		[POOL_ENDED] = "ended",
+	};
+
+	if (report->title_ready == pool_ready(pool) &&
+	    report->title_target == pool_target(pool) &&
+	    report->title_phase == pool_phase(pool))
+		return;
+	report->title_ready = pool_ready(pool);
+	report->title_target = pool_target(pool);
+	report->title_phase = pool_phase(pool);
+	setproctitle("-muster: master [%s] %s %d/%d",
+	    report->conf->master.name, phases[report->title_phase],
+	    report->title_ready, report->title_target);
+}

@@ -1,0 +1,201 @@
+#include "master/sigq.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static const struct signal_row {
+	int		 signo;		/* 0: SIGRTMIN+1, no constant */
+	const char	*name;
+} signal_rows[SIGQ_KINDS] = {
+	[SIGQ_HUP] = { SIGHUP, "HUP" },
+	[SIGQ_INT] = { SIGINT, "INT" },
+	[SIGQ_TERM] = { SIGTERM, "TERM" },
+	[SIGQ_QUIT] = { SIGQUIT, "QUIT" },
+	[SIGQ_TTIN] = { SIGTTIN, "TTIN" },
+	[SIGQ_TTOU] = { SIGTTOU, "TTOU" },
+	[SIGQ_USR1] = { SIGUSR1, "USR1" },
+	[SIGQ_USR2] = { SIGUSR2, "USR2" },
+	[SIGQ_WINCH] = { SIGWINCH, "WINCH" },
+	[SIGQ_CHLD] = { SIGCHLD, "CHLD" },
+	[SIGQ_SCALE] = { 0, "RTMIN+1" },
+};
+
+/* Ignored by the master: a lost peer and a full disk are errors, not ends. */
+static const int ignored[] = { SIGPIPE, SIGXFSZ };
+
+static int		 pipe_fds[2] = { -1, -1 };
+static signed char	 kind_of[NSIG];
+static atomic_uint	 sent[SIGQ_KINDS], from_kernel[SIGQ_KINDS];
+static _Atomic int64_t	 scale_sum;
+
+static int
+signal_number(enum sigq_kind kind)
+{
+	return kind == SIGQ_SCALE ? SIGRTMIN + 1 : signal_rows[kind].signo;
+}
+
+bool
+sigq_value_ok(const struct sigq_record *record)
+{
+	return record->code == SI_QUEUE && record->value >= -SIGQ_VALUE_MAX &&
+	    record->value <= SIGQ_VALUE_MAX;
+}
+
+/* Counter first, record second: a full pipe costs the sender's name alone. */
+static void
+on_signal(int signo, siginfo_t *info, void *context)
+{
+	int			 saved = errno;
+	enum sigq_kind		 kind = (enum sigq_kind)kind_of[signo];
+	bool			 by_kernel = info->si_code == SI_KERNEL;
+	struct sigq_record	 record = { .kind = (int32_t)kind,
+				    .code = info->si_code };
+
+	(void)context;
+	if (!by_kernel) {
+		record.pid = info->si_pid;
+		record.uid = (int32_t)info->si_uid;
+	}
+	if (kind == SIGQ_SCALE) {
+		record.value = info->si_value.sival_int;
+		if (sigq_value_ok(&record))
+			atomic_fetch_add(&scale_sum, record.value);
+	}
+	atomic_fetch_add(by_kernel ? &from_kernel[kind] : &sent[kind], 1);
+	if (write(pipe_fds[1], &record, sizeof(record)) == -1) {
+		/* Full: the counter holds it, and the loop is awake. */
+	}
+	errno = saved;
+}
+
+static void
+handled_signals(sigset_t *set)
+{
+	int	 kind;
+
+	sigemptyset(set);
+	for (kind = 0; kind < SIGQ_KINDS; kind++)
+		sigaddset(set, signal_number((enum sigq_kind)kind));
+}
+
+static int
+install(enum sigq_kind kind)
+{
+	struct sigaction	 action = { .sa_sigaction = on_signal };
+
+	handled_signals(&action.sa_mask);
+	action.sa_flags = SA_SIGINFO | SA_NOCLDSTOP;
+	/*
+	 * A background job's write to its terminal raises TTOU; restarted, it
+	 * would raise it again, for ever.
+	 */
+	if (kind != SIGQ_TTIN && kind != SIGQ_TTOU)
+		action.sa_flags |= SA_RESTART;
+	kind_of[signal_number(kind)] = (signed char)kind;
+	return sigaction(signal_number(kind), &action, NULL);
+}
+
+int
+sigq_open(struct err *err)
+{
+	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
+	sigset_t		 none;
+	size_t			 i;
+	int			 kind;
+
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == -1)
+		return err_sys(err, "cannot make the signal pipe");
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		sigaction(ignored[i], &ignore, NULL);
+	for (kind = 0; kind < SIGQ_KINDS; kind++)
+		if (install((enum sigq_kind)kind) == -1)
+			return err_sys(err, "cannot handle SIG%s",
+			    signal_rows[kind].name);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	return 0;
+}
+
+void
+sigq_close(void)
+{
+	sigset_t	 old;
+
+	/* Blocked for good: nothing may reach a pipe that is closed. */
+	sigq_block(&old);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	pipe_fds[0] = pipe_fds[1] = -1;
+}
+
+int
+sigq_fd(void)
+{
+	return pipe_fds[0];
+}
+
+bool
+sigq_next(struct sigq_record *record)
+{
+	ssize_t	 n;
+
+	do
+		n = read(pipe_fds[0], record, sizeof(*record));
+	while (n == -1 && errno == EINTR);
+	return n == (ssize_t)sizeof(*record);
+}
+
+void
+sigq_take(struct sigq_taken *taken)
+{
+	int	 kind;
+
+	for (kind = 0; kind < SIGQ_KINDS; kind++) {
+		taken->sent[kind] = atomic_exchange(&sent[kind], 0);
+		taken->kernel[kind] = atomic_exchange(&from_kernel[kind], 0);
+	}
+	taken->scale = atomic_exchange(&scale_sum, 0);
+}
+
+const char *
+sigq_name(enum sigq_kind kind)
+{
+	return signal_rows[kind].name;
+}
+
+void
+sigq_block(sigset_t *old)
+{
+	static const int	 faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+				    SIGABRT };
+	sigset_t		 set;
+	size_t			 i;
+
+	sigfillset(&set);
+	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&set, faults[i]);
+	sigprocmask(SIG_SETMASK, &set, old);
+}
+
+void
+sigq_unblock(const sigset_t *old)
+{
+	sigprocmask(SIG_SETMASK, old, NULL);
+}
+
+void
+sigq_forget(void)
+{
+	struct sigaction	 fallback = { .sa_handler = SIG_DFL };
+	size_t			 i;
+	int			 kind;
+
+	for (kind = 0; kind < SIGQ_KINDS; kind++)
+		sigaction(signal_number((enum sigq_kind)kind), &fallback,
+		    NULL);
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		sigaction(ignored[i], &fallback, NULL);
+}
