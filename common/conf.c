@@ -271,7 +271,7 @@ conf_assign(struct conf_load *load, const char *section, const char *name,
 
 /* A text that no file could hold could not be dumped and loaded again. */
 static const char *
-unfit_for_file(const char *value)
+unfit_for_file(const char *key, const char *value)
 {
 	bool	 quoted = false;
 
@@ -284,7 +284,7 @@ unfit_for_file(const char *value)
 		    (p[-1] == ' ' || p[-1] == '\t'))
 			return "holds blank and ;, where a comment would begin";
 	}
-	if (strlen(value) > 8000)
+	if (strlen(key) + strlen(value) > 8000)
 		return "is longer than 8000 bytes";
 	return NULL;
 }
@@ -322,7 +322,7 @@ apply_setting(struct conf_load *load, const struct conf_setting *setting)
 		conf_report_line(load->errors,
 		    "muster: %s %.64s: no such section%s", setting->origin,
 		    setting->key, conf_suggest_section(section, hint));
-	} else if ((unfit = unfit_for_file(value)) != NULL)
+	} else if ((unfit = unfit_for_file(key, value)) != NULL)
 		report_at(load->errors, &from, section, key, unfit);
 	else
 		conf_assign(load, section, key, value, &from);

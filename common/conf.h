@@ -59,6 +59,7 @@ struct conf_ids {
 
 struct conf_master {
 	char		*name;
+	bool		 name_is_pid;	/* muster-PID, not configured */
 	char		*pidfile;	/* NULL: none */
 	bool		 daemon;
 	char		*user, *group;	/* NULL: unchanged */
@@ -166,6 +167,9 @@ struct conf_errors {
 struct conf	*conf_load(const struct conf_source *source,
 		    struct conf_errors *errors);
 void		 conf_free(struct conf *conf);
+
+/* A name that was not configured has our pid in it: after a fork, the new. */
+void		 conf_name_after_pid(struct conf *conf);
 void		 conf_errors_free(struct conf_errors *errors);
 
 /* As a loadable INI file, each value with its origin in a comment. */

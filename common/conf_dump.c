@@ -1,47 +1,55 @@
 #include "common/conf_table.h"
 
-#include <signal.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mem.h"
 
-#define COLUMN	39	/* where comments begin */
+#define COLUMN		39	/* where comments begin */
+#define LINE_MODERATE	1000	/* longer ones get none behind them */
 
+/* A file's name may hold anything; a comment may not. */
 static void
 print_origin(FILE *out, const struct conf_origin *from)
 {
-	if (from->kind == ORIGIN_DEFAULT)
-		fputs("; default", out);
-	else if (from->kind == ORIGIN_FILE)
-		fprintf(out, "; file %s:%d", from->where, from->line);
-	else
-		fprintf(out, "; %s", from->where);
+	if (from->kind == ORIGIN_DEFAULT) {
+		fputs("; default\n", out);
+		return;
+	}
+	fputs(from->kind == ORIGIN_FILE ? "; file " : "; ", out);
+	for (const char *p = from->where; *p != '\0'; p++)
+		fputc(iscntrl((unsigned char)*p) ? '?' : *p, out);
+	if (from->kind == ORIGIN_FILE)
+		fprintf(out, ":%d", from->line);
+	fputc('\n', out);
 }
 
 /*
  * "key = value   ; origin". Behind a double quote the comment would be taken
- * for a part of the value: it then goes before the line. A value that begins
- * with ; must follow its = without a blank.
+ * for a part of the value, and with it a long line could become too long: it
+ * then goes before. A value that begins with ; must follow its = at once.
  */
 static void
 print_line(FILE *out, const char *key, const char *value,
     const struct conf_origin *from)
 {
+	bool	 close, apart;
 	char	*line;
 
+	apart = value != NULL && (strchr(value, '"') != NULL ||
+	    strlen(key) + strlen(value) > LINE_MODERATE);
+	close = value != NULL && (apart || *value == ';');
 	if (value == NULL)
 		line = xstrdup(key);
 	else
-		line = xasprintf("%s =%s%s", key, *value == ';' ? "" : " ",
-		    value);
-	if (strchr(line, '"') != NULL) {
+		line = xasprintf(close ? "%s=%s" : "%s = %s", key, value);
+	if (apart) {
 		print_origin(out, from);
-		fprintf(out, "\n%s\n", line);
+		fprintf(out, "%s\n", line);
 	} else {
 		fprintf(out, "%-*s ", COLUMN, line);
 		print_origin(out, from);
-		fputc('\n', out);
 	}
 	free(line);
 }

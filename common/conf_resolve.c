@@ -161,12 +161,21 @@ resolve_workers(struct conf_pool *pool)
 }
 
 void
+conf_name_after_pid(struct conf *conf)
+{
+	if (!conf->master.name_is_pid)
+		return;
+	free(conf->master.name);
+	conf->master.name = xasprintf("muster-%d", (int)getpid());
+}
+
+void
 conf_resolve(struct conf_load *load)
 {
 	struct conf_master	*master = &load->conf->master;
 
-	if (master->name == NULL)
-		master->name = xasprintf("muster-%d", (int)getpid());
+	master->name_is_pid = master->name == NULL;
+	conf_name_after_pid(load->conf);
 	if (master->group != NULL)
 		master->ids.group_set = find_group(load, "master", "group",
 		    master->group, &master->ids.gid);

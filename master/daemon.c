@@ -1,10 +1,10 @@
 #include "master/daemon.h"
 
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,42 +14,60 @@
 #include "common/mem.h"
 
 #define EXIT_SYSTEM	71
+#define LOOK_MS		100
 
 struct daemon_parent {
 	int	 fd;	/* a byte sent here means: ready */
 };
 
 static int
-exit_code(pid_t child)
+exit_code(pid_t child, int flags)
 {
 	int	 status;
+	pid_t	 pid;
 
-	while (waitpid(child, &status, 0) == -1)
-		if (errno != EINTR)
-			return EXIT_SYSTEM;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SYSTEM;
+	while ((pid = waitpid(child, &status, flags)) == -1 && errno == EINTR)
+		continue;
+	if (pid == 0)
+		return -1;
+	return pid == child && WIFEXITED(status) ? WEXITSTATUS(status) :
+	    EXIT_SYSTEM;
 }
 
 /*
  * Wait for the verdict. Not for the end of file alone: a process that the
- * child has forked may hold the other end for longer than the child lives.
+ * child has forked may hold the other end for longer than the child lives, so
+ * that is looked for now and then. A byte that it had sent comes first.
  */
 static int
 verdict(int fd, pid_t child)
 {
-	int		 pidfd = pidfd_open(child, 0);
-	struct pollfd	 watch[] = {
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = pidfd, .events = POLLIN },	/* -1 is passed over */
-	};
+	struct pollfd	 watch = { .fd = fd, .events = POLLIN };
+	ssize_t		 n;
 	char		 byte;
+	int		 code;
 
-	while (poll(watch, 2, -1) == -1)
-		if (errno != EINTR && errno != EAGAIN)
-			return EXIT_SYSTEM;
-	if (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
-		return 0;
-	return exit_code(child);
+	for (;;) {
+		code = exit_code(child, WNOHANG);
+		n = recv(fd, &byte, 1, MSG_DONTWAIT);
+		if (n == 1)
+			return 0;
+		if (code != -1)
+			return code;
+		if (n == 0)
+			return exit_code(child, 0);
+		poll(&watch, 1, LOOK_MS);
+	}
+}
+
+/* Who started us may have ignored it: the exit code would be lost then. */
+static void
+expect_child(void)
+{
+	struct sigaction	 act;
+
+	if (sigaction(SIGCHLD, NULL, &act) == 0 && act.sa_handler == SIG_IGN)
+		signal(SIGCHLD, SIG_DFL);
 }
 
 /* Sockets that were passed to the process the user started are for us. */
@@ -78,6 +96,7 @@ daemon_start(struct err *err)
 		err_sys(err, "cannot go to the background");
 		return NULL;
 	}
+	expect_child();
 	fflush(NULL);
 	child = fork();
 	if (child > 0) {

@@ -31,9 +31,9 @@ fail(int code, const struct err *err)
 }
 
 static int
-usage_error(const char *text)
+usage_error(const char *line)
 {
-	fprintf(stderr, "muster: %s\nTry 'muster --help'.\n", text);
+	fprintf(stderr, "%s\nTry 'muster --help'.\n", line);
 	return EX_USAGE;
 }
 
@@ -82,6 +82,7 @@ start(struct start *s, struct err *err)
 	/* First of all: the pid that everything below belongs to. */
 	if (conf->daemon && (s->parent = daemon_start(err)) == NULL)
 		return EX_OSERR;
+	conf_name_after_pid(s->conf);
 	if (open_log(s->conf, err) == -1)
 		return EX_OSERR;
 	/* Before the sockets: of two masters the second shall fail here. */
@@ -115,6 +116,12 @@ supervise(struct conf *conf)
 		code = master_run(s.master);
 	else
 		fail(code, &err);
+	/* Whoever started us looks at stderr; the log has said it elsewhere. */
+	if (code == EX_TEMPFAIL && strcmp(conf->master.log, "stderr") != 0) {
+		err_set(&err, "no worker ever became ready: see %s",
+		    conf->master.log);
+		fail(code, &err);
+	}
 	finish(&s);
 	return code;
 }
@@ -152,8 +159,10 @@ main(int argc, char **argv)
 	int		 code;
 
 	setproctitle_init(argc, argv, environ);
-	if (options_parse(argc, argv, &options, &err) == -1)
+	if (options_parse(argc, argv, &options, &err) == -1) {
+		fprintf(stderr, "muster: ");
 		return usage_error(err.text);
+	}
 	code = run(&options);
 	options_free(&options);
 	if (fflush(stdout) == EOF) {

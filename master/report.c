@@ -1,19 +1,46 @@
 #include "master/report.h"
 
 #include <bsd/unistd.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "master/proc.h"
 
 void
-report_init(struct report *report, const struct conf *conf, int64_t now_ms)
+report_init(struct report *report, const struct conf *conf)
 {
-	*report = (struct report){ .conf = conf, .started_ms = now_ms,
-	    .title_ready = -1 };
+	*report = (struct report){ .conf = conf,
+	    .started_us = clock_now_us(), .title_ready = -1 };
+}
+
+void
+report_free(struct report *report)
+{
+	free(report->born_us);
+}
+
+/* Remember when the worker of this cell was forked. */
+static void
+note_birth(struct report *report, int cell)
+{
+	if (cell >= report->cells) {
+		report->cells = cell * 2 + 16;
+		report->born_us = xreallocarray(report->born_us,
+		    (size_t)report->cells, sizeof(*report->born_us));
+	}
+	report->born_us[cell] = clock_now_us();
+}
+
+static int64_t
+age_us(const struct report *report, const struct child_info *child)
+{
+	return clock_now_us() - report->born_us[child->cell];
 }
 
 static const char *
@@ -25,23 +52,21 @@ signal_text(int signo)
 }
 
 void
-report_start(const struct report *report, const struct child_info *child,
+report_start(struct report *report, const struct child_info *child,
     const struct act *act)
 {
-	(void)report;
+	note_birth(report, child->cell);
 	log_event(EV_WORKER_START, log_int("slot", child->slot),
 	    log_int("pid", child->pid), log_int("gen", child->generation),
 	    log_str("why", pool_why_name(act->why)));
 }
 
 void
-report_ready(const struct report *report, const struct child_info *child,
-    int64_t now_ms)
+report_ready(const struct report *report, const struct child_info *child)
 {
-	(void)report;
 	log_event(EV_WORKER_READY, log_int("slot", child->slot),
 	    log_int("pid", child->pid), log_int("gen", child->generation),
-	    log_ms("took", now_ms - child->spawned_ms));
+	    log_us("took", age_us(report, child)));
 }
 
 void
@@ -79,13 +104,12 @@ report_kill_failed(const struct report *report,
 
 void
 report_exit(const struct report *report, const struct child_info *child,
-    const struct proc_death *death, int64_t now_ms)
+    const struct proc_death *death)
 {
 	bool			 asked = child->why != WHY_NONE;
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
 
-	(void)report;
 	if (death->signo != 0)
 		code = log_str("code", NULL);
 	if (!death->core)
@@ -94,7 +118,7 @@ report_exit(const struct report *report, const struct child_info *child,
 	    log_int("slot", child->slot), log_int("pid", child->pid),
 	    log_int("gen", child->generation), code,
 	    log_str("signal", signal_text(death->signo)), core,
-	    log_ms("age", now_ms - child->spawned_ms),
+	    log_us("age", age_us(report, child)),
 	    log_str("why", asked ? pool_why_name(child->why) : NULL),
 	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss));
 }
@@ -127,12 +151,28 @@ tell_surprise(const struct pool_tell *tell)
 	    log_str("state", child_state_name(tell->child->state)));
 }
 
+void
+report_heard(struct report *report, const char *line, size_t len)
+{
+	const char	*name = event_rows[EV_WORKER_FAILED].name;
+	const char	*found = memmem(line, len, name, strlen(name));
+
+	if (found != NULL)
+		err_set(&report->last_words, "%.*s",
+		    (int)(len - (size_t)(found - line)), found);
+}
+
 static void
 tell_gave_up(const struct report *report, const struct pool_tell *tell)
 {
+	const char	*last = tell->slot == -1 ? report->spawn_error.text :
+			    report->last_words.text;
+	char		 msg[640];
+
+	snprintf(msg, sizeof(msg), "no worker ever became ready%s%s",
+	    last[0] == '\0' ? "" : "; the last failure: ", last);
 	log_event(EV_POOL_FAILED, log_int("slot", tell->slot),
-	    log_int("failures", tell->n), log_str("msg", tell->slot == -1 ?
-	    report->spawn_error.text : "no worker ever became ready"));
+	    log_int("failures", tell->n), log_str("msg", msg));
 }
 
 void
@@ -189,12 +229,11 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 }
 
 void
-report_pool_ready(const struct report *report, const struct pool *pool,
-    int64_t now_ms)
+report_pool_ready(const struct report *report, const struct pool *pool)
 {
 	log_event(EV_POOL_READY, log_int("workers", pool_ready(pool)),
 	    log_int("target", pool_target(pool)),
-	    log_ms("took", now_ms - report->started_ms));
+	    log_us("took", clock_now_us() - report->started_us));
 }
 
 void

@@ -1,6 +1,7 @@
 #ifndef MUSTER_REPORT_H
 #define MUSTER_REPORT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -15,27 +16,32 @@ struct proc_death;
  */
 struct report {
 	const struct conf	*conf;
-	int64_t			 started_ms;
+	int64_t			 started_us;
 	struct err		 spawn_error;	/* why the last fork failed */
+	struct err		 last_words;	/* a failed worker's log line */
+	int64_t			*born_us;	/* by cell; owned */
+	int			 cells;
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
 };
 
-void	report_init(struct report *report, const struct conf *conf,
-	    int64_t now_ms);
+void	report_init(struct report *report, const struct conf *conf);
+void	report_free(struct report *report);
 
 /* A worker's life, in order. */
-void	report_start(const struct report *report,
+void	report_start(struct report *report,
 	    const struct child_info *child, const struct act *act);
 void	report_ready(const struct report *report,
-	    const struct child_info *child, int64_t now_ms);
+	    const struct child_info *child);
 void	report_signal(const struct report *report,
 	    const struct child_info *child, const struct act *act);
 void	report_kill_failed(const struct report *report,
 	    const struct child_info *child);
 void	report_exit(const struct report *report,
-	    const struct child_info *child, const struct proc_death *death,
-	    int64_t now_ms);
+	    const struct child_info *child, const struct proc_death *death);
+
+/* A worker's log line passed by: kept if it says why a worker failed. */
+void	report_heard(struct report *report, const char *line, size_t len);
 
 /* Why a worker could not be forked; said with the pool's TELL_FORK_WAIT. */
 void	report_spawn_failed(struct report *report, const struct err *err);
@@ -43,7 +49,7 @@ void	report_spawn_failed(struct report *report, const struct err *err);
 /* What the pool tells, but for TELL_READY: */
 void	report_tell(const struct report *report, const struct pool_tell *tell);
 void	report_pool_ready(const struct report *report,
-	    const struct pool *pool, int64_t now_ms);
+	    const struct pool *pool);
 
 /* The title, when something in it has changed. */
 void	report_title(struct report *report, const struct pool *pool);

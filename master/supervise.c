@@ -62,14 +62,16 @@ on_said(void *arg, pid_t sender, const struct notify *said)
 	struct child		*child;
 	int64_t			 now_ms;
 
-	if (said->log != NULL)
+	if (said->log != NULL) {
 		log_relay(said->log, said->log_len);
+		report_heard(&s->report, said->log, said->log_len);
+	}
 	if ((child = pool_find(s->pool, sender)) == NULL)
 		return;
 	now_ms = clock_now_ms();
 	if (said->ready) {
 		if (child_info(child)->state == CHILD_STARTING)
-			report_ready(&s->report, child_info(child), now_ms);
+			report_ready(&s->report, child_info(child));
 		pool_fact(s->pool, child, ON_READY, now_ms);
 	}
 	if (said->stopping)
@@ -100,8 +102,7 @@ supervise_reap(struct supervise *s)
 			log_event(EV_STRANGER_EXIT, log_int("pid", pid));
 			continue;
 		}
-		report_exit(&s->report, child_info(child), &death,
-		    clock_now_ms());
+		report_exit(&s->report, child_info(child), &death);
 		turnout_forget(s->turnout, pid);
 		board_release(s->board, child_info(child)->cell);
 		pool_exited(s->pool, child, death.code, clock_now_ms());
@@ -311,7 +312,7 @@ on_tell(void *arg, const struct pool_tell *tell)
 
 	report_tell(&s->report, tell);
 	if (tell->kind == TELL_READY) {
-		report_pool_ready(&s->report, s->pool, clock_now_ms());
+		report_pool_ready(&s->report, s->pool);
 		s->events.ready(s->events.arg);
 	}
 }
@@ -412,7 +413,7 @@ supervise_new(struct event_base *base, const struct conf *conf,
 	s->last_run_ms = now_ms;
 	s->sockets = xcalloc(listeners_count(listeners) + 1,
 	    sizeof(*s->sockets));
-	report_init(&s->report, conf, now_ms);
+	report_init(&s->report, conf);
 	if (open_parts(s, err) == -1) {
 		supervise_free(s);
 		return NULL;
@@ -443,6 +444,7 @@ supervise_free(struct supervise *s)
 	for (i = 0; i < 2; i++)
 		if (s->life[i] != -1)
 			close(s->life[i]);
+	report_free(&s->report);
 	free(s->sockets);
 	free(s);
 }

@@ -1,13 +1,9 @@
 #include "worker/worker.h"
 
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <bsd/unistd.h>
-#include <errno.h>
 #include <event2/event.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/board.h"
@@ -21,7 +17,8 @@
 #include "worker/confine.h"
 #include "worker/conn.h"
 #include "worker/env.h"
-#include "worker/turns.h"
+#include "worker/loop.h"
+#include "worker/stop.h"
 #include "worker/up.h"
 
 #define CARETAKER_MS	20	/* so long without work, and it leaves */
@@ -47,10 +44,6 @@ struct worker {
 	bool				 draining, swept;
 };
 
-/* For the handler; the loop reads the eventfd. */
-static int			 stop_fd = -1;
-static volatile sig_atomic_t	 stop_sender;
-
 static struct timeval
 tv_ms(int64_t ms)
 {
@@ -62,56 +55,6 @@ title(const struct worker *worker, const char *state)
 {
 	setproctitle("-muster: worker [%s] slot %d %s",
 	    worker->boot->conf->master.name, worker->boot->slot, state);
-}
-
-/* ---- signals */
-
-static void
-handle_stop(int signo, siginfo_t *info, void *context)
-{
-	static const uint64_t	 one = 1;
-	int			 saved = errno;
-
-	(void)signo;
-	(void)context;
-	stop_sender = info->si_pid;
-	if (write(stop_fd, &one, sizeof(one)) == -1) {
-		/* It is full: the loop will wake anyway. */
-	}
-	errno = saved;
-}
-
-/* At once, wherever we are, even in an app that never comes back. */
-static void
-handle_fast(int signo)
-{
-	(void)signo;
-	_exit(0);
-}
-
-/* The handlers come before the mask is opened, or a stop would kill us. */
-static void
-signals_install(const struct conf_worker *conf)
-{
-	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
-	struct sigaction	 fast = { .sa_handler = handle_fast };
-	struct sigaction	 stop = { .sa_sigaction = handle_stop,
-				    .sa_flags = SA_SIGINFO | SA_RESTART };
-
-	sigaction(SIGTTIN, &ignore, NULL);
-	sigaction(SIGTTOU, &ignore, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(conf_fast_signal(conf), &fast, NULL);
-	sigaction(conf->stop_signal, &stop, NULL);
-}
-
-static void
-signals_open(void)
-{
-	sigset_t	 none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* ---- draining */
@@ -203,7 +146,7 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (read(fd, &count, sizeof(count)) == sizeof(count))
-		drain(worker, stop_sender != worker->boot->master_pid);
+		drain(worker, stop_sender() != worker->boot->master_pid);
 }
 
 /* Nobody writes into the life line: it can only end. */
@@ -256,75 +199,6 @@ on_caretaker(evutil_socket_t fd, short what, void *arg)
 	worker->accepted = beat_accepted(worker->beat);
 	if (beat_active(worker->beat) == 0 && worker->accepted == before)
 		drain(worker, true);
-}
-
-/* ---- the event loop */
-
-static void
-on_loop_log(int severity, const char *msg)
-{
-	if (severity != EVENT_LOG_DEBUG)
-		log_event(EV_LOOP_NOTE, log_str("msg", msg));
-}
-
-/* Its message was logged just before. */
-static void
-on_loop_fatal(int error)
-{
-	(void)error;
-	_exit(WORKER_EXIT_OSERR);
-}
-
-/*
- * A base of our own; the master's is left alone, its descriptors are closed.
- * The environment must not choose how the loop works: turns.h depends on it.
- */
-static int
-loop_open(struct worker *worker, struct err *err)
-{
-	struct event_config	*config;
-
-	event_set_log_callback(on_loop_log);
-	event_set_fatal_callback(on_loop_fatal);
-	worker->epoll_fd = worker->boot->exclusive ? turns_next_fd() : -1;
-	if ((config = event_config_new()) != NULL) {
-		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV |
-		    EVENT_BASE_FLAG_NOLOCK);
-		worker->base = event_base_new_with_config(config);
-		event_config_free(config);
-	}
-	if (worker->base == NULL)
-		return err_sys(err, "cannot make an event loop");
-	if (strcmp(event_base_get_method(worker->base), "epoll") != 0)
-		return err_set(err, "the event loop is not based on epoll");
-	return 0;
-}
-
-static int
-watch(struct worker *worker, struct event **event, int fd,
-    event_callback_fn callback)
-{
-	*event = event_new(worker->base, fd, EV_READ | EV_PERSIST, callback,
-	    worker);
-	return *event != NULL ? event_add(*event, NULL) : -1;
-}
-
-static int
-loop_watch(struct worker *worker, struct err *err)
-{
-	if ((stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
-		return err_sys(err, "cannot make an eventfd");
-	worker->limit = evtimer_new(worker->base, on_limit, worker);
-	worker->again = evtimer_new(worker->base, on_again, worker);
-	worker->up = up_new(worker->base, worker->boot->up_fd);
-	if (worker->limit == NULL || worker->again == NULL ||
-	    worker->up == NULL)
-		return err_set(err, "no memory for the event loop");
-	if (watch(worker, &worker->stop, stop_fd, on_stop) == -1 ||
-	    watch(worker, &worker->life, worker->boot->life_fd,
-	    on_life) == -1)
-		return err_sys(err, "cannot watch the master");
-	return 0;
 }
 
 /* ---- the parts of a worker, in the order in which it takes them on */
@@ -382,12 +256,33 @@ part_confine(struct worker *worker, struct err *err)
 }
 
 static int
+watch(struct worker *worker, struct event **event, int fd,
+    event_callback_fn callback)
+{
+	*event = event_new(worker->base, fd, EV_READ | EV_PERSIST, callback,
+	    worker);
+	return *event != NULL ? event_add(*event, NULL) : -1;
+}
+
+static int
 part_loop(struct worker *worker, struct err *err)
 {
-	if (loop_open(worker, err) == -1 || loop_watch(worker, err) == -1)
+	const struct worker_boot	*boot = worker->boot;
+	int				 stop_fd;
+
+	worker->base = loop_open(boot->exclusive, &worker->epoll_fd, err);
+	if (worker->base == NULL)
 		return -1;
-	signals_install(&worker->boot->conf->worker);
-	signals_open();
+	worker->limit = evtimer_new(worker->base, on_limit, worker);
+	worker->again = evtimer_new(worker->base, on_again, worker);
+	worker->up = up_new(worker->base, boot->up_fd);
+	if (worker->limit == NULL || worker->again == NULL ||
+	    worker->up == NULL)
+		return err_set(err, "no memory for the event loop");
+	if ((stop_fd = stop_install(&boot->conf->worker)) == -1 ||
+	    watch(worker, &worker->stop, stop_fd, on_stop) == -1 ||
+	    watch(worker, &worker->life, boot->life_fd, on_life) == -1)
+		return err_sys(err, "cannot watch the master");
 	return 0;
 }
 
