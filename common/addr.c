@@ -207,10 +207,6 @@ parse_name(const char **text, struct addr *addr, struct err *err)
 static int
 parse_kind(const char *text, struct addr *addr, struct err *err)
 {
-	for (const char *p = text; *p != '\0'; p++)
-		if (iscntrl((unsigned char)*p))
-			return err_set(err, "an address holds the control "
-			    "byte 0x%02x", (unsigned char)*p);
 	if (strncmp(text, "unix:", 5) == 0)
 		return parse_unix(text, addr, err);
 	if (strncmp(text, "fd:", 3) == 0)
@@ -222,11 +218,23 @@ parse_kind(const char *text, struct addr *addr, struct err *err)
 	return parse_tcp(text, addr, err);
 }
 
+/* First, so that no message quotes any. */
+static int
+check_bytes(const char *text, struct err *err)
+{
+	for (; *text != '\0'; text++)
+		if (iscntrl((unsigned char)*text))
+			return err_set(err, "an address holds the control "
+			    "byte 0x%02x", (unsigned char)*text);
+	return 0;
+}
+
 int
 addr_parse(const char *text, struct addr *addr, struct err *err)
 {
 	*addr = (struct addr){ .fd = -1 };
-	if (parse_name(&text, addr, err) == -1 ||
+	if (check_bytes(text, err) == -1 ||
+	    parse_name(&text, addr, err) == -1 ||
 	    parse_kind(text, addr, err) == -1) {
 		addr_free(addr);
 		return -1;

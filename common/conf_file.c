@@ -25,7 +25,7 @@ struct reader {
 	struct conf_load	*load;
 	struct conf_origin	 from;		/* file and line */
 	const char		*next, *end;
-	char			*section;	/* owned; NULL before the first */
+	char			*section;	/* owned; NULL before any */
 	bool			 skip;		/* the section is unknown */
 	char			**unknown;	/* owned: sections told of */
 	size_t			 nunknown;

@@ -20,7 +20,8 @@
  */
 enum log_format { LOG_TEXT, LOG_JSON };
 
-enum log_field_kind { LOG_FIELD_END, LOG_FIELD_INT, LOG_FIELD_STR, LOG_FIELD_US };
+enum log_field_kind { LOG_FIELD_END, LOG_FIELD_INT, LOG_FIELD_STR,
+	LOG_FIELD_US };
 
 struct log_field {
 	enum log_field_kind	 kind;

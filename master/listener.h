@@ -29,14 +29,18 @@ struct listeners	*listeners_open(const struct conf *conf,
 			    struct err *err);
 
 /*
- * Refuse new connections, for the last stop: a socket filter drops SYNs
- * (socket(7), SO_ATTACH_FILTER), a Unix socket's name is unlinked, an
- * abstract one shut down for reading. Handshakes in flight complete, queued
- * connections stay. Inherited sockets are left alone: their owner keeps them.
+ * Refuse new connections, for the last stop: TCP as refuse.h says, a Unix
+ * socket's name is unlinked, an abstract one shut down for reading (with its
+ * queue empty, accept(2) gives EINVAL then). Handshakes in flight complete,
+ * queued connections stay. Inherited sockets are left alone: their owner keeps
+ * them. May be called again.
  */
 void			 listeners_refuse(struct listeners *listeners);
 
-/* Close all; unlink the Unix sockets that are still ours. NULL is allowed. */
+/*
+ * Close all; unlink the Unix sockets that are still ours: for the process that
+ * opened them, or took over from it, not for workers. NULL is allowed.
+ */
 void			 listeners_free(struct listeners *listeners);
 
 /*
@@ -67,7 +71,7 @@ int			 listeners_slots(const struct listeners *listeners);
 void			 listeners_steer(struct listeners *listeners,
 			    const bool *ready, int count);
 
-/* reuseport: has the slot's sockets no handshake in flight (TCP_INFO)? */
+/* reuseport: are the accept queues of the slot's sockets empty (TCP_INFO)? */
 bool			 listeners_slot_quiet(const struct listeners *listeners,
 			    int slot);
 

@@ -13,6 +13,7 @@
 #include "master/master.h"
 #include "master/options.h"
 #include "master/pidfile.h"
+#include "master/sigq.h"
 
 /* What start() has made, for finish() to undo in reverse order. */
 struct start {
@@ -83,6 +84,7 @@ start(struct start *s, struct err *err)
 	if (conf->daemon && (s->parent = daemon_start(err)) == NULL)
 		return EX_OSERR;
 	conf_name_after_pid(s->conf);
+	sigq_ignore();
 	if (open_log(s->conf, err) == -1)
 		return EX_OSERR;
 	/* Before the sockets: of two masters the second shall fail here. */

@@ -180,21 +180,32 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life */
 
+/* A daemon's stderr ends: such lines go to syslog, or nowhere without one. */
+static void
+leave_stderr(const struct conf_master *conf)
+{
+	struct log_options	 options = { "syslog", "muster",
+				    conf->log_level, conf->log_format };
+	struct err		 err;
+
+	if (strcmp(conf->log, "stderr") != 0 || log_open(&options, &err) == 0)
+		return;
+	log_event(EV_LOG_FAILED, log_str("path", "syslog"),
+	    log_str("error", err.text));
+	options.target = "/dev/null";
+	if (log_open(&options, &err) == -1)
+		log_event(EV_LOG_FAILED, log_str("path", options.target),
+		    log_str("error", err.text));
+}
+
 static void
 on_ready(void *arg)
 {
 	struct master	*m = arg;
-	struct err	 err;
 
 	if (m->parent == NULL)
 		return;
-	/* stderr ends here: from now on such lines go to syslog. */
-	if (strcmp(m->conf->master.log, "stderr") == 0 &&
-	    log_open(&(struct log_options){ "syslog", "muster",
-	    m->conf->master.log_level, m->conf->master.log_format },
-	    &err) == -1)
-		log_event(EV_LOG_FAILED, log_str("path", "syslog"),
-		    log_str("error", err.text));
+	leave_stderr(&m->conf->master);
 	daemon_ready(m->parent);
 	m->parent = NULL;
 }

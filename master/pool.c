@@ -302,8 +302,11 @@ pool_retire(struct pool *pool, struct child *child, enum pool_why why,
 {
 	(void)now_ms;
 	if (child->core.state != CHILD_READY || child->slot == NULL ||
-	    child->slot->child != child || child->retire != WHY_NONE ||
+	    child->slot->child != child || child->over != WHY_NONE ||
 	    pool->phase != POOL_RUNNING)
+		return;
+	child->over = why;
+	if (child->retire != WHY_NONE)	/* it is being renewed already */
 		return;
 	pool_say(pool, (struct pool_tell){ .kind = TELL_RETIRE,
 	    .slot = child->info.slot, .child = &child->info, .why = why });

@@ -38,6 +38,7 @@ struct child {
 	struct timer		 age;	/* max_age */
 	uint64_t		 seq;	/* order of birth */
 	enum pool_why		 retire;	/* wants a successor */
+	enum pool_why		 over;		/* its own limit, said once */
 	enum child_act		 due;	/* signal to send; in signals */
 	int64_t			 active;
 	RB_ENTRY(child)		 by_pid;

@@ -217,6 +217,11 @@ renew_failed(struct pool *pool, struct slot *slot)
 		child->retire = WHY_NONE;
 		if (pool->slots[i]->queued == QUEUE_RENEW)
 			slot_dequeue(pool, pool->slots[i]);
+		/* Who is over a limit needs a successor all the same. */
+		if (pool->slots[i] == slot)
+			child->retire = child->over;	/* after a wait */
+		else if (child->over != WHY_NONE)
+			slot_want_successor(pool, pool->slots[i], child->over);
 	}
 	if (!renewing)
 		return;
@@ -237,7 +242,9 @@ slot_successor_failed(struct pool *pool, struct slot *slot, int code,
 	slot->quick++;
 	if (slot->child->retire == WHY_RENEW)
 		renew_failed(pool, slot);
-	else if (code != -1 && fatal(pool, code))
+	if (slot->child->retire == WHY_NONE)
+		return;
+	if (code != -1 && fatal(pool, code))
 		pool_say(pool, (struct pool_tell){ .kind = TELL_SLOT_PARKED,
 		    .slot = slot->nr, .n = code });
 	else

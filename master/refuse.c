@@ -1,14 +1,16 @@
 #include "master/refuse.h"
 
 #include <linux/filter.h>
+#include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 
 #define TCP_FLAGS	13	/* the filter sees the segment from its header */
 #define TCP_SYN		0x02
 #define TCP_ACK		0x10
 
-int
-refuse_syns(int fd)
+static int
+drop_syns(int fd)
 {
 	struct sock_filter	 code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS),
@@ -23,4 +25,25 @@ refuse_syns(int fd)
 
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
 	    sizeof(program));
+}
+
+/*
+ * A connection has its interface from its SYN, not from the listening socket:
+ * those that are there already go on.
+ */
+static int
+look_away(int fd)
+{
+	int	 nowhere = INT_MAX;
+
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &nowhere,
+	    sizeof(nowhere));
+}
+
+int
+refuse_syns(int fd)
+{
+	if (drop_syns(fd) == 0)
+		return 0;
+	return errno == EPERM ? look_away(fd) : -1;
 }

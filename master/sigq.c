@@ -23,7 +23,6 @@ static const struct signal_row {
 	[SIGQ_SCALE] = { 0, "RTMIN+1" },
 };
 
-/* Ignored by the master: a lost peer and a full disk are errors, not ends. */
 static const int ignored[] = { SIGPIPE, SIGXFSZ };
 
 static int		 pipe_fds[2] = { -1, -1 };
@@ -98,18 +97,24 @@ install(enum sigq_kind kind)
 	return sigaction(signal_number(kind), &action, NULL);
 }
 
+void
+sigq_ignore(void)
+{
+	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
+	size_t			 i;
+
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		sigaction(ignored[i], &ignore, NULL);
+}
+
 int
 sigq_open(struct err *err)
 {
-	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
 	sigset_t		 none;
-	size_t			 i;
 	int			 kind;
 
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == -1)
 		return err_sys(err, "cannot make the signal pipe");
-	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		sigaction(ignored[i], &ignore, NULL);
 	for (kind = 0; kind < SIGQ_KINDS; kind++)
 		if (install((enum sigq_kind)kind) == -1)
 			return err_sys(err, "cannot handle SIG%s",

@@ -42,6 +42,12 @@ struct sigq_taken {
 /* The bounds of a value that SIGRTMIN+1 may carry. */
 #define SIGQ_VALUE_MAX	10000
 
+/*
+ * Ignore PIPE and XFSZ: a reader that left and a full disk are errors, not
+ * ends. Before anything is written that matters, the log above all.
+ */
+void		 sigq_ignore(void);
+
 /* Make the pipe, install the handlers, open the mask. -1 with err. */
 int		 sigq_open(struct err *err);
 void		 sigq_close(void);

@@ -28,7 +28,7 @@ struct listener {
 	int			 left;		/* while draining */
 	bool			 waits;		/* its event is added */
 	bool			 by_turns;
-	bool			 shut;		/* nobody can connect any more */
+	bool			 shut;		/* nobody can connect now */
 	uint64_t		 data;		/* for turns_tail() */
 };
 

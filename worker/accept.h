@@ -19,7 +19,7 @@ struct event_base;
 
 struct acceptor_options {
 	struct event_base	*base;
-	int			 epoll_fd;	/* for turns.h; -1: not by turns */
+	int			 epoll_fd;	/* -1: not by turns */
 	const struct inherited	*sockets;	/* borrowed */
 	size_t			 nsockets;
 	struct conns		*conns;

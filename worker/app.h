@@ -16,8 +16,8 @@ struct conn;
 
 struct app_context {
 	const struct conf	*conf;
-	int64_t			 idle_ms;	/* close one silent so long; 0: never */
-	void			*data;		/* the app's own, from init to fini */
+	int64_t			 idle_ms;	/* may be silent; 0: for ever */
+	void			*data;		/* the app's own, init to fini */
 };
 
 struct app {

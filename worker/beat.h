@@ -16,7 +16,7 @@ struct beat;
 struct beat_options {
 	struct event_base	*base;
 	struct cell		*cell;
-	int64_t			 watchdog_ms;	/* a beat each third; 0: never */
+	int64_t			 watchdog_ms;	/* thrice in it; 0: never */
 	uint64_t		 max_requests;	/* 0: no limit */
 	void			(*on_beat)(void *arg);
 	void			(*on_limit)(void *arg);	/* once */

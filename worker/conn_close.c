@@ -55,8 +55,8 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-conn_list_init(struct conn_list *list, struct event_base *base, int64_t limit_ms,
-    const char *why)
+conn_list_init(struct conn_list *list, struct event_base *base,
+    int64_t limit_ms, const char *why)
 {
 	TAILQ_INIT(&list->head);
 	list->base = base;

@@ -45,7 +45,7 @@ turns_learn(int ep, int fd, uint64_t *data)
 	snprintf(text, sizeof(text), "/proc/self/fdinfo/%d", ep);
 	if ((info = open(text, O_RDONLY | O_CLOEXEC)) == -1)
 		return false;
-	while (!found && have < sizeof(text) - 1 &&
+	while (have < sizeof(text) - 1 &&
 	    (n = read(info, text + have, sizeof(text) - 1 - have)) > 0) {
 		have += (size_t)n;
 		text[have] = '\0';
@@ -55,7 +55,9 @@ turns_learn(int ep, int fd, uint64_t *data)
 			found = turns_parse(line, fd, data);
 			line = lf + 1;
 		}
-		have = strlen(line);
+		if (found)
+			break;
+		have = strlen(line);	/* the beginning of a line */
 		memmove(text, line, have + 1);
 	}
 	close(info);

@@ -40,7 +40,7 @@ struct worker {
 	struct event			*limit;		/* of the drain */
 	struct event			*again;		/* drain_step() */
 	struct event			*caretaker;
-	uint64_t			 accepted;	/* when it last looked */
+	uint64_t			 accepted;	/* when last asked */
 	bool				 draining, swept;
 };
 
@@ -59,12 +59,6 @@ title(const struct worker *worker, const char *state)
 
 /* ---- draining */
 
-static void
-drain_done(struct worker *worker)
-{
-	event_base_loopbreak(worker->base);
-}
-
 /*
  * Called at the start of the drain and after each close: what could not be
  * accepted yet may be now. Done when the queue is empty and nobody is left.
@@ -81,7 +75,7 @@ drain_step(struct worker *worker)
 	if (beat_active(worker->beat) > 0)
 		return;
 	if (worker->swept)
-		drain_done(worker);
+		event_base_loopbreak(worker->base);
 	else
 		event_add(worker->again, &tv);
 }
@@ -102,7 +96,7 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	conns_abandon(worker->conns, "graceful_timeout");
-	drain_done(worker);
+	event_base_loopbreak(worker->base);
 }
 
 /*
@@ -215,6 +209,11 @@ part_unlearn(struct worker *worker, struct err *err)
 	int				*keep;
 
 	fd_null(STDIN_FILENO);
+	/* A daemon lets go of its starter's terminal or pipe, all of it. */
+	if (boot->conf->master.daemon) {
+		fd_null(STDOUT_FILENO);
+		fd_null(STDERR_FILENO);
+	}
 	log_to_master(boot->up_fd);
 	keep = xcalloc(boot->nsockets + 3, sizeof(*keep));
 	for (i = 0; i < boot->nsockets; i++)
@@ -394,7 +393,7 @@ start(struct worker *worker)
 int
 worker_run(const struct worker_boot *boot)
 {
-	static struct worker	 worker;	/* the only one in its process */
+	static struct worker	 worker;	/* one a process */
 	int			 code;
 
 	worker.boot = boot;

@@ -1,0 +1,215 @@
+/*
+ * The bare limit: what a pool of processes costs when nobody but the kernel
+ * is asked. A handler writes to a pipe, an epoll loop reads it and forks; a
+ * child makes an epoll, adds the listener, writes a byte to a pipe and echoes
+ * what it reads. No table, no log, no limits, no way to stop but to die: what
+ * muster costs more than this is the price of what it does more.
+ *
+ *	bare WORKERS exclusive|shared
+ *
+ * Says "listen.open addr=127.0.0.1:PORT" and "pool.ready" on stderr, as muster
+ * does, so that one observer sees both alike.
+ */
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int	 listener, exclusive;
+static int	 sig_pipe[2], up_pipe[2];
+
+static void
+die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void
+on_signal(int signo)
+{
+	int saved = errno;
+	char c = (char)signo;
+
+	if (write(sig_pipe[1], &c, 1) == -1)
+		errno = saved;
+	errno = saved;
+}
+
+static void
+watch(int ep, int op, int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(ep, op, fd, &ev) == -1)
+		die("epoll_ctl");
+}
+
+static void
+watch_listener(int ep)
+{
+	watch(ep, EPOLL_CTL_ADD, listener,
+	    exclusive ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
+}
+
+static void
+accept_some(int ep)
+{
+	int fd, i, one = 1;
+
+	for (i = 0; i < 16; i++) {
+		fd = accept4(listener, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1)
+			break;
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		watch(ep, EPOLL_CTL_ADD, fd, EPOLLIN);
+	}
+	if (i == 0 || !exclusive)
+		return;
+	/* To the tail of the kernel's queue: the next one is another's. */
+	watch(ep, EPOLL_CTL_DEL, listener, 0);
+	watch_listener(ep);
+}
+
+static void
+echo(int fd)
+{
+	char buf[16384];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n <= 0 || write(fd, buf, (size_t)n) != n)
+		close(fd);
+}
+
+static _Noreturn void
+child(void)
+{
+	struct epoll_event ev[64];
+	int ep, i, n;
+
+	/* A bench that is killed must leave nothing behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if ((ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		die("epoll_create1");
+	watch_listener(ep);
+	if (write(up_pipe[1], "", 1) != 1)
+		die("write");
+	for (;;) {
+		n = epoll_wait(ep, ev, 64, -1);
+		for (i = 0; i < n; i++) {
+			if (ev[i].data.fd == listener)
+				accept_some(ep);
+			else
+				echo(ev[i].data.fd);
+		}
+	}
+}
+
+static void
+spawn(void)
+{
+	pid_t pid = fork();
+
+	if (pid == -1)
+		die("fork");
+	if (pid == 0)
+		child();
+}
+
+static void
+act(int signo)
+{
+	if (signo == SIGTTIN)
+		spawn();
+	else
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			spawn();
+}
+
+static void
+loop(void)
+{
+	struct epoll_event ev[8];
+	int ep, i, k, n;
+	char buf[64];
+	ssize_t len;
+
+	if ((ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		die("epoll_create1");
+	watch(ep, EPOLL_CTL_ADD, sig_pipe[0], EPOLLIN);
+	watch(ep, EPOLL_CTL_ADD, up_pipe[0], EPOLLIN);
+	for (;;) {
+		n = epoll_wait(ep, ev, 8, -1);
+		for (i = 0; i < n; i++) {
+			len = read(ev[i].data.fd, buf, sizeof(buf));
+			if (ev[i].data.fd != sig_pipe[0])
+				continue;
+			for (k = 0; k < len; k++)
+				act(buf[k]);
+		}
+	}
+}
+
+static void
+open_listener(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	if (listener == -1 ||
+	    bind(listener, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    listen(listener, 2048) == -1 ||
+	    getsockname(listener, (struct sockaddr *)&sin, &len) == -1)
+		die("listen");
+	fprintf(stderr, "listen.open addr=127.0.0.1:%d\n",
+	    ntohs(sin.sin_port));
+}
+
+static void
+start_pool(int n)
+{
+	char buf[4096];
+	ssize_t got;
+	int i;
+
+	for (i = 0; i < n; i++)
+		spawn();
+	while (n > 0 && (got = read(up_pipe[0], buf, sizeof(buf))) > 0)
+		n -= (int)got;
+	fprintf(stderr, "pool.ready\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = on_signal,
+		.sa_flags = SA_RESTART | SA_NOCLDSTOP };
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: bare workers exclusive|shared\n");
+		return 64;
+	}
+	exclusive = strcmp(argv[2], "exclusive") == 0;
+	if (pipe(sig_pipe) == -1 || pipe(up_pipe) == -1)
+		die("pipe");
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTTIN, &sa, NULL);
+	sigaction(SIGCHLD, &sa, NULL);
+	open_listener();
+	start_pool(atoi(argv[1]));
+	loop();
+}

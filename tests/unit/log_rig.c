@@ -1,0 +1,93 @@
+#include "tests/unit/log_rig.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+
+char		 rig_path[64], rig_other[64];
+static char	 dir[] = "/tmp/muster-log.XXXXXX";
+
+void
+rig_setup(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(rig_path, sizeof(rig_path), "%s/log", dir);
+	snprintf(rig_other, sizeof(rig_other), "%s/other", dir);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
+void
+rig_teardown(void)
+{
+	if (unlink(rig_path) == -1)
+		rmdir(rig_path);
+	unlink(rig_other);
+	rmdir(dir);
+}
+
+int
+rig_open(const char *target, struct err *err)
+{
+	const struct log_options	 options = { target, "muster",
+					    LOG_LEVEL_INFO, LOG_TEXT };
+
+	return log_open(&options, err);
+}
+
+void
+rig_say(int number)
+{
+	log_event(EV_RENEW_DONE, log_int("gen", number));
+}
+
+const char *
+rig_take(int fd)
+{
+	static char	 text[1 << 17];
+	ssize_t		 got;
+
+	fd_nonblock(fd, true);
+	got = read(fd, text, sizeof(text) - 1);
+	text[got > 0 ? got : 0] = '\0';
+	return text;
+}
+
+const char *
+rig_take_file(const char *path)
+{
+	int		 fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char	*text = rig_take(fd);
+
+	if (fd != -1)
+		close(fd);
+	return text;
+}
+
+int
+rig_stderr(void)
+{
+	int	 ends[2];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	return ends[0];
+}
+
+int
+rig_count(const char *text, const char *word)
+{
+	int	 n = 0;
+
+	for (; (text = strstr(text, word)) != NULL; text += strlen(word))
+		n++;
+	return n;
+}

@@ -1,0 +1,238 @@
+/* muster(8) and the README are held to the tables that the program has. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/events.h"
+#include "common/mem.h"
+#include "master/options.h"
+#include "master/options_table.h"
+#include "master/sigq.h"
+
+TestSuite(manual, .timeout = 20);
+TestSuite(readme, .timeout = 20);
+
+#define MANUAL	"master/muster.8"
+#define README	"README.md"
+
+static char *
+read_file(const char *name)
+{
+	const char	*tests = getenv("TESTS");
+	char		*path = xasprintf("%s/../%s", tests == NULL ? "tests" :
+			    tests, name);
+	FILE		*file = fopen(path, "re");
+	char		*text = NULL;
+	size_t		 size = 0;
+
+	cr_assert_not_null(file, "cannot read %s", path);
+	cr_assert_neq(getdelim(&text, &size, '\0', file), -1);
+	fclose(file);
+	free(path);
+	return text;
+}
+
+/* From a line that begins with this to one that begins with that. */
+static char *
+part(const char *text, const char *from, const char *to)
+{
+	char	*mark = xasprintf("\n%s", from), *end;
+	char	*begin = strstr(text, mark), *out;
+
+	cr_assert_not_null(begin, "no line begins with %s", from);
+	out = xstrdup(begin + strlen(mark));
+	free(mark);
+	mark = xasprintf("\n%s", to);
+	if ((end = strstr(out, mark)) != NULL)
+		end[1] = '\0';
+	free(mark);
+	return out;
+}
+
+static void
+expect_line(const char *text, const char *line)
+{
+	char	*whole = xasprintf("\n%s\n", line);
+
+	cr_expect_not_null(strstr(text, whole), "there is no line %s", line);
+	free(whole);
+}
+
+static int
+count_lines(const char *text, const char *begin)
+{
+	char	*mark = xasprintf("\n%s", begin);
+	int	 n = 0;
+
+	for (const char *p = text; (p = strstr(p, mark)) != NULL; p++)
+		n++;
+	free(mark);
+	return n;
+}
+
+/* What --help prints. */
+static char *
+help_text(void)
+{
+	FILE	*old = stdout;
+	char	*text = NULL;
+	size_t	 size;
+
+	stdout = open_memstream(&text, &size);
+	cr_assert_not_null(stdout);
+	options_help();
+	fclose(stdout);
+	stdout = old;
+	return text;
+}
+
+static bool
+has_code(const char *rows, const char *before, int code, const char *after)
+{
+	char	*row = xasprintf("\n%s%d%s", before, code, after);
+	bool	 found = strstr(rows, row) != NULL;
+
+	free(row);
+	return found;
+}
+
+/* ---- the manual */
+
+Test(manual, lists_every_event_with_its_level_and_fields_and_no_other)
+{
+	static const char *const levels[] = { "error", "warn", "info",
+	    "debug" };
+	char	*text = read_file(MANUAL);
+	char	*events = part(text, "The events, each", ".Sh SEE ALSO");
+	char	*line;
+
+	for (int i = 0; i < EVENT_COUNT; i++) {
+		line = xasprintf(".It Ic %s Em %s Ar %s", event_rows[i].name,
+		    levels[event_rows[i].level], event_rows[i].fields);
+		expect_line(events, line);
+		free(line);
+	}
+	cr_expect_eq(count_lines(events, ".It "), EVENT_COUNT,
+	    "an event that the program does not have");
+	free(events);
+	free(text);
+}
+
+Test(manual, lists_every_option_and_no_other)
+{
+	const struct option_row	*row = option_rows;
+	char			*text = read_file(MANUAL);
+	char			*line;
+
+	for (; row->word != NULL; row++) {
+		line = xasprintf(".It Fl %c , Fl -%s%s%s", row->letter,
+		    row->word, row->arg == NULL ? "" : " Ar ",
+		    row->arg == NULL ? "" : row->arg);
+		expect_line(text, line);
+		free(line);
+	}
+	cr_expect_eq(count_lines(text, ".It Fl "), row - option_rows,
+	    "an option that the program does not have");
+	free(text);
+}
+
+Test(manual, shows_every_option_in_the_synopsis)
+{
+	char	*text = read_file(MANUAL);
+	char	*synopsis = part(text, ".Sh SYNOPSIS", ".Sh ");
+	char	*flags = part(synopsis, ".Op Fl ", ".Op Fl ");
+	char	*line;
+
+	for (const struct option_row *r = option_rows; r->word != NULL; r++) {
+		if (r->arg == NULL) {
+			cr_expect_not_null(strchr(flags, r->letter), "-%c",
+			    r->letter);
+			continue;
+		}
+		line = xasprintf(".Op Fl %c Ar ", r->letter);
+		cr_expect_eq(count_lines(synopsis, line), 1, "-%c",
+		    r->letter);
+		free(line);
+	}
+	free(flags);
+	free(synopsis);
+	free(text);
+}
+
+Test(manual, and_help_list_the_same_exit_codes)
+{
+	char	*text = read_file(MANUAL), *help = help_text();
+	char	*manual = part(text, ".Sh EXIT STATUS", ".El");
+	char	*codes = part(help, "exit codes:", "\n");
+
+	for (int code = 0; code < 256; code++)
+		cr_expect_eq(has_code(manual, ".It ", code, "\n"),
+		    has_code(codes, "  ", code, " "), "exit code %d", code);
+	cr_expect(has_code(manual, ".It ", 0, "\n"));
+	free(codes);
+	free(manual);
+	free(help);
+	free(text);
+}
+
+Test(manual, tells_what_every_signal_does)
+{
+	char	*text = read_file(MANUAL);
+	char	*signals = part(text, ".Ss Signals to", ".El");
+
+	for (int kind = 0; kind < SIGQ_KINDS; kind++) {
+		const char	*name = sigq_name((enum sigq_kind)kind);
+		char		*first = xasprintf(".It Dv %s", name);
+		char		*second = xasprintf(", Dv %s\n", name);
+
+		cr_expect(count_lines(signals, first) == 1 ||
+		    strstr(signals, second) != NULL, "no SIG%s", name);
+		free(first);
+		free(second);
+	}
+	free(signals);
+	free(text);
+}
+
+/* ---- the README */
+
+Test(readme, begins_with_the_two_commands)
+{
+	char	*text = read_file(README);
+
+	cr_expect_not_null(strstr(text, "\nmake run "));
+	cr_expect_not_null(strstr(text, "\nmake test "));
+	free(text);
+}
+
+Test(readme, has_a_row_for_every_signal)
+{
+	char	*text = read_file(README);
+	char	*table = part(text, "## Signals", "## ");
+
+	for (int kind = 0; kind < SIGQ_KINDS; kind++) {
+		const char	*name = sigq_name((enum sigq_kind)kind);
+		char		*cell = xasprintf("`%s`", name);
+
+		cr_expect_not_null(strstr(table, cell), "no row for %s", name);
+		free(cell);
+	}
+	free(table);
+	free(text);
+}
+
+Test(readme, has_a_row_for_every_exit_code)
+{
+	char	*text = read_file(README), *help = help_text();
+	char	*table = part(text, "## Exit codes", "## ");
+	char	*codes = part(help, "exit codes:", "\n");
+
+	for (int code = 0; code < 256; code++)
+		cr_expect_eq(has_code(table, "| ", code, " |"),
+		    has_code(codes, "  ", code, " "), "exit code %d", code);
+	free(codes);
+	free(table);
+	free(help);
+	free(text);
+}
