@@ -90,7 +90,7 @@ add_set(struct options *out, const char *arg, const char *origin,
 
 	if (equals == NULL || dot == NULL || dot > equals || dot == arg ||
 	    dot + 1 == equals)
-		return err_set(err, "muster: %s: takes SECTION.KEY=VALUE", origin);
+		return err_set(err, "%s: takes SECTION.KEY=VALUE", origin);
 	key = xstrdup(arg);
 	key[equals - arg] = '\0';
 	add_setting(out, key, equals + 1, "--set");
@@ -137,17 +137,17 @@ refuse(int c, char **argv, struct err *err)
 	char			 name[32], what[256], given[64];
 
 	if (row == NULL && optopt != 0)
-		return err_set(err, "muster: unknown option -%c", optopt);
+		return err_set(err, "unknown option -%c", optopt);
 	if (row == NULL) {
 		snprintf(given, sizeof(given), "%s", argv[optind - 1]);
 		given[strcspn(given, "=")] = '\0';
-		return err_set(err, "muster: unknown option %s", given);
+		return err_set(err, "unknown option %s", given);
 	}
 	spelling(optopt, row, name, sizeof(name));
 	if (c != ':')
-		return err_set(err, "muster: %s: takes no value", name);
+		return err_set(err, "%s: takes no value", name);
 	takes(row, what, sizeof(what));
-	return err_set(err, "muster: %s: takes %s", name, what);
+	return err_set(err, "%s: takes %s", name, what);
 }
 
 int
@@ -168,7 +168,7 @@ options_parse(int argc, char **argv, struct options *out, struct err *err)
 			rc = take(out, find_row(c), c, err);
 	}
 	if (rc == 0 && optind < argc)
-		rc = err_set(err, "muster: %.128s: takes no command: programs as "
+		rc = err_set(err, "%.128s: takes no command: programs as "
 		    "workers are not supported by this version", argv[optind]);
 	if (rc == -1)
 		options_free(out);

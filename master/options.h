@@ -18,8 +18,9 @@ struct options {
 };
 
 /*
- * Parse argv. 0, or -1 with err, a whole line "muster: --workers: takes ..."
- * as conf_load()'s are, that names the option and what it takes; the caller prints "Try 'muster --help'." and exits with 64.
+ * Parse argv. 0, or -1 with err, one line that names the option and what it
+ * takes, without "muster: "; the caller prints "Try 'muster --help'." and
+ * exits with 64.
  */
 int	options_parse(int argc, char **argv, struct options *out,
 	    struct err *err);

@@ -11,30 +11,30 @@
 #include "common/fd.h"
 #include "common/log.h"
 
-char		 rig_path[64], rig_other[64];
+char		 log_rig_path[64], log_rig_other[64];
 static char	 dir[] = "/tmp/muster-log.XXXXXX";
 
 void
-rig_setup(void)
+log_rig_setup(void)
 {
 	cr_assert_not_null(mkdtemp(dir));
-	snprintf(rig_path, sizeof(rig_path), "%s/log", dir);
-	snprintf(rig_other, sizeof(rig_other), "%s/other", dir);
+	snprintf(log_rig_path, sizeof(log_rig_path), "%s/log", dir);
+	snprintf(log_rig_other, sizeof(log_rig_other), "%s/other", dir);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 }
 
 void
-rig_teardown(void)
+log_rig_teardown(void)
 {
-	if (unlink(rig_path) == -1)
-		rmdir(rig_path);
-	unlink(rig_other);
+	if (unlink(log_rig_path) == -1)
+		rmdir(log_rig_path);
+	unlink(log_rig_other);
 	rmdir(dir);
 }
 
 int
-rig_open(const char *target, struct err *err)
+log_rig_open(const char *target, struct err *err)
 {
 	const struct log_options	 options = { target, "muster",
 					    LOG_LEVEL_INFO, LOG_TEXT };
@@ -43,13 +43,13 @@ rig_open(const char *target, struct err *err)
 }
 
 void
-rig_say(int number)
+log_rig_say(int number)
 {
 	log_event(EV_RENEW_DONE, log_int("gen", number));
 }
 
 const char *
-rig_take(int fd)
+log_rig_take(int fd)
 {
 	static char	 text[1 << 17];
 	ssize_t		 got;
@@ -61,10 +61,10 @@ rig_take(int fd)
 }
 
 const char *
-rig_take_file(const char *path)
+log_rig_take_file(const char *path)
 {
 	int		 fd = open(path, O_RDONLY | O_CLOEXEC);
-	const char	*text = rig_take(fd);
+	const char	*text = log_rig_take(fd);
 
 	if (fd != -1)
 		close(fd);
@@ -72,7 +72,7 @@ rig_take_file(const char *path)
 }
 
 int
-rig_stderr(void)
+log_rig_stderr(void)
 {
 	int	 ends[2];
 
@@ -83,7 +83,7 @@ rig_stderr(void)
 }
 
 int
-rig_count(const char *text, const char *word)
+log_rig_count(const char *text, const char *word)
 {
 	int	 n = 0;
 

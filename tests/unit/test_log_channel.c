@@ -10,8 +10,8 @@
 
 static struct err	 err;
 
-TestSuite(log_channel, .timeout = 10, .init = rig_setup,
-    .fini = rig_teardown);
+TestSuite(log_channel, .timeout = 10, .init = log_rig_setup,
+    .fini = log_rig_teardown);
 
 /* ---- from a worker to the master */
 
@@ -33,12 +33,12 @@ Test(log_channel, a_worker_sends_each_line_to_the_master)
 	const char	*text;
 
 	log_event(EV_LOOP_NOTE, log_str("msg", "a\nb"));
-	rig_say(1);
-	text = rig_take(fd);
+	log_rig_say(1);
+	text = log_rig_take(fd);
 	cr_expect_eq(strncmp(text, "MUSTER_LOG=warn 2", 17), 0, "%s", text);
 	cr_expect_not_null(strstr(text, "Z warn  loop.note msg=\"a\\nb\""));
 	cr_expect_null(strchr(text, '\n'));
-	cr_expect_eq(strncmp(rig_take(fd), "MUSTER_LOG=info 2", 17), 0);
+	cr_expect_eq(strncmp(log_rig_take(fd), "MUSTER_LOG=info 2", 17), 0);
 }
 
 Test(log_channel, a_long_line_of_a_worker_fits_into_one_message)
@@ -54,7 +54,7 @@ Test(log_channel, a_long_line_of_a_worker_fits_into_one_message)
 	cr_assert_eq(log_open(&options, &err), 0);
 	fd = worker_channel();
 	log_event(EV_POOL_FAILED, log_str("msg", value));
-	text = rig_take(fd);
+	text = log_rig_take(fd);
 	cr_expect_leq(strlen(text), NOTIFY_MAX);
 	cr_expect_gt(strlen(text), NOTIFY_MAX - 20);
 	notify_parse(text, strlen(text), &n);
@@ -68,25 +68,25 @@ Test(log_channel, a_worker_does_not_wait_for_a_busy_master)
 	int	 fd = worker_channel(), i;
 
 	for (i = 0; i < 5000; i++)
-		rig_say(i);
+		log_rig_say(i);
 	cr_expect(log_lossy());
-	while (*rig_take(fd) != '\0')
+	while (*log_rig_take(fd) != '\0')
 		;
-	rig_say(1);
-	cr_expect_not_null(strstr(rig_take(fd), "warn  log.lost lines="));
-	cr_expect_not_null(strstr(rig_take(fd), "gen=1"));
+	log_rig_say(1);
+	cr_expect_not_null(strstr(log_rig_take(fd), "warn  log.lost lines="));
+	cr_expect_not_null(strstr(log_rig_take(fd), "gen=1"));
 }
 
 Test(log_channel, without_a_master_a_worker_writes_to_stderr)
 {
-	int		 fd = rig_stderr(), master = worker_channel();
+	int		 fd = log_rig_stderr(), master = worker_channel();
 	const char	*text;
 
 	close(master);
-	rig_say(1);
-	rig_say(2);
+	log_rig_say(1);
+	log_rig_say(2);
 	cr_expect(!log_lossy());
-	text = rig_take(fd);
+	text = log_rig_take(fd);
 	cr_expect_eq(text[0], '2');
 	cr_expect_not_null(strstr(text, "info  renew.done gen=1\n"));
 	cr_expect_not_null(strstr(text, "info  renew.done gen=2\n"));
@@ -96,13 +96,13 @@ Test(log_channel, what_the_master_lost_the_worker_does_not_tell)
 {
 	int	 fd;
 
-	cr_assert_eq(rig_open("/dev/full", &err), 0);
-	rig_say(1);
+	cr_assert_eq(log_rig_open("/dev/full", &err), 0);
+	log_rig_say(1);
 	cr_assert(log_lossy());
 	fd = worker_channel();
 	cr_expect(!log_lossy());
-	rig_say(2);
-	cr_expect_not_null(strstr(rig_take(fd), "gen=2"));
+	log_rig_say(2);
+	cr_expect_not_null(strstr(log_rig_take(fd), "gen=2"));
 }
 
 /* ---- the master writes a worker's line */
@@ -110,10 +110,10 @@ Test(log_channel, what_the_master_lost_the_worker_does_not_tell)
 static const char *
 relay(const char *text, size_t len)
 {
-	unlink(rig_path);
-	cr_assert_eq(rig_open(rig_path, &err), 0);
+	unlink(log_rig_path);
+	cr_assert_eq(log_rig_open(log_rig_path, &err), 0);
 	log_relay(text, len);
-	return rig_take_file(rig_path);
+	return log_rig_take_file(log_rig_path);
 }
 
 #define RELAY(text)	relay(text, sizeof(text) - 1)
@@ -153,19 +153,19 @@ Test(log_channel, a_relayed_line_is_bounded)
 	got = relay(text, sizeof(text));
 	cr_expect_leq(strlen(got), LOG_LINE_MAX);
 	cr_expect_gt(strlen(got), LOG_LINE_MAX - 10);
-	cr_expect_eq(rig_count(got, "\n"), 1);
+	cr_expect_eq(log_rig_count(got, "\n"), 1);
 	cr_expect_not_null(strstr(got, "...\n"));
 }
 
 Test(log_channel, losses_are_told_before_a_relayed_line_too)
 {
-	int	 fd = rig_stderr();
+	int	 fd = log_rig_stderr();
 
-	cr_assert_eq(rig_open("/dev/full", &err), 0, "%s", err.text);
+	cr_assert_eq(log_rig_open("/dev/full", &err), 0, "%s", err.text);
 	log_relay("info first", 10);
 	cr_expect(log_lossy());
-	cr_assert_eq(rig_open("stderr", &err), 0);
+	cr_assert_eq(log_rig_open("stderr", &err), 0);
 	log_relay("info second", 11);
-	cr_expect_str_eq(strstr(rig_take(fd), "log.lost"),
+	cr_expect_str_eq(strstr(log_rig_take(fd), "log.lost"),
 	    "log.lost lines=1\nsecond\n");
 }
