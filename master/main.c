@@ -1,5 +1,5 @@
 #include <bsd/unistd.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "master/daemon.h"
 #include "master/listener.h"
@@ -36,6 +37,17 @@ usage_error(const char *line)
 {
 	fprintf(stderr, "%s\nTry 'muster --help'.\n", line);
 	return EX_USAGE;
+}
+
+/* What the system opens next must not be taken for a standard stream. */
+static void
+fill_standard_streams(void)
+{
+	int	 fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			fd_null(fd);
 }
 
 /* Read and check it all, or say all that is wrong with it. */
@@ -87,6 +99,9 @@ start(struct start *s, struct err *err)
 	sigq_ignore();
 	if (open_log(s->conf, err) == -1)
 		return EX_OSERR;
+	/* Before anybody can learn our pid: no signal is lost or kills us. */
+	if (sigq_open(err) == -1)
+		return EX_OSERR;
 	/* Before the sockets: of two masters the second shall fail here. */
 	if (conf->pidfile != NULL &&
 	    (s->pidfile = pidfile_take(conf->pidfile, &code, err)) == NULL)
@@ -102,6 +117,7 @@ finish(struct start *s)
 {
 	if (s->master != NULL)
 		master_free(s->master);
+	sigq_close();
 	listeners_free(s->listeners);
 	pidfile_drop(s->pidfile);
 	conf_free(s->conf);
@@ -160,6 +176,7 @@ main(int argc, char **argv)
 	struct err	 err;
 	int		 code;
 
+	fill_standard_streams();
 	setproctitle_init(argc, argv, environ);
 	if (options_parse(argc, argv, &options, &err) == -1) {
 		fprintf(stderr, "muster: ");

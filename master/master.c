@@ -253,8 +253,6 @@ base_new(struct err *err)
 static int
 watch_signals(struct master *m, struct err *err)
 {
-	if (sigq_open(err) == -1)
-		return -1;
 	m->signals = event_new(m->base, sigq_fd(), EV_READ | EV_PERSIST,
 	    on_signals, m);
 	if (m->signals == NULL ||
@@ -290,10 +288,8 @@ master_new(const struct conf *conf, struct listeners *listeners,
 void
 master_free(struct master *m)
 {
-	if (m->signals != NULL) {
+	if (m->signals != NULL)
 		event_free(m->signals);
-		sigq_close();
-	}
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);
 	event_base_free(m->base);

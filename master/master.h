@@ -19,7 +19,7 @@ enum wish { WISH_FAST_STOP, WISH_STOP, WISH_RELOAD, WISH_UPGRADE, WISH_SCALE,
 	WISH_REOPEN, WISH_DRAIN };
 
 /*
- * Build the loop, take over the signals. Borrows conf and listeners; parent,
+ * Build the loop around the signals (sigq.h). Borrows conf and listeners; parent,
  * of daemon_start() or NULL, is told when the pool is ready. NULL with err.
  */
 struct master	*master_new(const struct conf *conf,

@@ -129,6 +129,8 @@ sigq_close(void)
 {
 	sigset_t	 old;
 
+	if (pipe_fds[0] == -1)
+		return;
 	/* Blocked for good: nothing may reach a pipe that is closed. */
 	sigq_block(&old);
 	close(pipe_fds[0]);

@@ -11,11 +11,14 @@
 static void
 on_log(int severity, const char *msg)
 {
-	if (severity != EVENT_LOG_DEBUG)
+	if (severity == EVENT_LOG_ERR)
+		log_event(EV_WORKER_FAILED, log_str("msg", msg),
+		    log_int("code", WORKER_EXIT_OSERR));
+	else if (severity != EVENT_LOG_DEBUG)
 		log_event(EV_LOOP_NOTE, log_str("msg", msg));
 }
 
-/* Its message was logged just before. */
+/* Its message was logged just before, as an error. */
 static void
 on_fatal(int error)
 {
