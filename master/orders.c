@@ -86,6 +86,7 @@ tell(const struct orders_context *context, const struct sigq_record *record,
     unsigned times)
 {
 	bool		 by_kernel = record->code == SI_KERNEL;
+	const char	*name;
 	enum effect	 effect;
 	char		 msg[160];
 
@@ -96,14 +97,17 @@ tell(const struct orders_context *context, const struct sigq_record *record,
 		tell_scale(record, msg);
 		return;
 	}
+	name = sigq_name((enum sigq_kind)record->kind);
 	effect = orders_effect(context, record->kind, by_kernel);
-	log_event(effect == EFFECT_IGNORE ? EV_SIGNAL_IGNORED :
-	    EV_SIGNAL_RECEIVED,
-	    log_str("signal", sigq_name((enum sigq_kind)record->kind)),
-	    log_int("pid", record->pid), log_int("uid", record->uid),
-	    log_str("effect", effect == EFFECT_IGNORE ? NULL :
-	    effect_name(effect)),
-	    log_str("msg", msg));
+	if (effect == EFFECT_IGNORE)
+		log_event(EV_SIGNAL_IGNORED, log_str("signal", name),
+		    log_int("pid", record->pid), log_int("uid", record->uid),
+		    log_str("msg", msg));
+	else
+		log_event(EV_SIGNAL_RECEIVED, log_str("signal", name),
+		    log_int("pid", record->pid), log_int("uid", record->uid),
+		    log_str("effect", effect_name(effect)),
+		    log_str("msg", msg));
 }
 
 /* Runs of equal records are one line: a storm of signals is none of lines. */
