@@ -19,14 +19,13 @@
 #include "master/health.h"
 #include "master/inbox.h"
 #include "master/listener.h"
+#include "master/policy.h"
 #include "master/pool.h"
 #include "master/proc.h"
 #include "master/report.h"
 #include "master/turnout.h"
 #include "worker/worker.h"
 
-/* From refusing new connections to draining: handshakes in flight complete. */
-#define DOOR_MS		20
 /* An alarm that comes later than this says that we were away. */
 #define AWAY_MS		1000
 /* How often lost log lines are tried to be told of. */
@@ -319,43 +318,6 @@ on_tell(void *arg, const struct pool_tell *tell)
 
 /* ---- life */
 
-static struct pool_policy
-policy_of(const struct conf *conf, const struct listeners *listeners)
-{
-	const struct conf_pool		*pool = &conf->pool;
-	const struct conf_worker	*worker = &conf->worker;
-	struct pool_policy		 policy = {
-		.min_workers = pool->min_workers,
-		.max_workers = pool->max_workers,
-		.cull = pool->cull == CULL_NEWEST ? POOL_CULL_NEWEST :
-		    pool->cull == CULL_IDLEST ? POOL_CULL_IDLEST :
-		    POOL_CULL_OLDEST,
-		.spawn_batch = pool->spawn_batch,
-		.spawn_jitter = pool->spawn_jitter,
-		.backoff_min = pool->backoff_min,
-		.backoff_max = pool->backoff_max,
-		.min_uptime = pool->min_uptime,
-		.boot_retries = pool->boot_retries,
-		.surge = pool->surge.number,
-		.surge_percent = pool->surge.percent,
-		.stop_delay = worker->stop_delay,
-		.door = DOOR_MS,
-		.limits = { worker->ready_timeout, worker->graceful_timeout,
-		    worker->kill_timeout },
-		.max_requests = worker->max_requests,
-		.max_requests_jitter = worker->max_requests_jitter,
-		.max_age = worker->max_age,
-		.max_age_jitter = worker->max_age_jitter,
-		.fatal_codes = worker->fatal_exit_codes,
-		.nfatal_codes = worker->nfatal_exit_codes,
-	};
-
-	if (listeners_steered(listeners) &&
-	    policy.max_workers > listeners_max_slots())
-		policy.max_workers = listeners_max_slots();
-	return policy;
-}
-
 static uint64_t
 random_seed(void)
 {
@@ -401,9 +363,12 @@ supervise_new(struct event_base *base, const struct conf *conf,
     struct err *err)
 {
 	struct supervise	*s = xcalloc(1, sizeof(*s));
-	struct pool_policy	 policy = policy_of(conf, listeners);
+	struct pool_policy	 policy = policy_of(conf);
 	int64_t			 now_ms = clock_now_ms();
 
+	if (listeners_steered(listeners) &&
+	    policy.max_workers > listeners_max_slots())
+		policy.max_workers = listeners_max_slots();
 	s->base = base;
 	s->conf = conf;
 	s->listeners = listeners;

@@ -1,0 +1,51 @@
+#include "master/policy.h"
+
+#include "common/conf.h"
+
+/* From refusing new connections to draining: handshakes in flight complete. */
+#define DOOR_MS	20
+
+static enum pool_cull
+cull_of(enum conf_cull cull)
+{
+	switch (cull) {
+	case CULL_NEWEST:
+		return POOL_CULL_NEWEST;
+	case CULL_IDLEST:
+		return POOL_CULL_IDLEST;
+	case CULL_OLDEST:
+		break;
+	}
+	return POOL_CULL_OLDEST;
+}
+
+struct pool_policy
+policy_of(const struct conf *conf)
+{
+	const struct conf_pool		*pool = &conf->pool;
+	const struct conf_worker	*worker = &conf->worker;
+
+	return (struct pool_policy){
+		.min_workers = pool->min_workers,
+		.max_workers = pool->max_workers,
+		.cull = cull_of(pool->cull),
+		.spawn_batch = pool->spawn_batch,
+		.spawn_jitter = pool->spawn_jitter,
+		.backoff_min = pool->backoff_min,
+		.backoff_max = pool->backoff_max,
+		.min_uptime = pool->min_uptime,
+		.boot_retries = pool->boot_retries,
+		.surge = pool->surge.number,
+		.surge_percent = pool->surge.percent,
+		.stop_delay = worker->stop_delay,
+		.door = DOOR_MS,
+		.limits = { worker->ready_timeout, worker->graceful_timeout,
+		    worker->kill_timeout },
+		.max_requests = worker->max_requests,
+		.max_requests_jitter = worker->max_requests_jitter,
+		.max_age = worker->max_age,
+		.max_age_jitter = worker->max_age_jitter,
+		.fatal_codes = worker->fatal_exit_codes,
+		.nfatal_codes = worker->nfatal_exit_codes,
+	};
+}
