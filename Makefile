@@ -24,7 +24,9 @@ HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
 CFLAGS	?=
 ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
 ALLLD	 = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
-LIBS	:= -levent_core -linih -lbsd
+# Static, as every shared library makes each fork dearer: the kernel copies its
+# mappings, and the child faults its pages in anew.
+LIBS	:= -Wl,-Bstatic -levent_core -linih -lbsd -lmd -Wl,-Bdynamic
 
 SRC	:= $(sort $(wildcard common/*.c master/*.c worker/*.c))
 OBJ	:= $(SRC:%.c=$(BUILD)/obj/%.o)
@@ -114,7 +116,7 @@ bench: deps
 	@$(MAKE) --no-print-directory $(BUILD)/muster $(BENCH)
 	sh tests/bench/run $(abspath $(BUILD))
 
-$(BUILD)/bench/%: tests/bench/%.c
+$(BUILD)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(ALLC) $(ALLLD) -o $@ $<
 

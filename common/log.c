@@ -13,19 +13,16 @@ static enum log_level	 log_level = LOG_LEVEL_INFO;
 static enum log_format	 log_format = LOG_TEXT;
 static int64_t		 lost;		/* lines since the last that went */
 
+/* Lines that wait for log_release(): a head and the text, one after another. */
+struct held_head {
+	enum log_level	 level;
+	size_t		 len;
+};
+static char		 held[32 * 1024];
+static size_t		 held_len;
+static bool		 holding;
+
 /* ---- writing */
-
-static bool
-write_event(enum event_id event, const struct log_field *fields)
-{
-	const struct event_row	*row = &event_rows[event];
-	struct log_line		 line;
-	struct timespec		 now;
-
-	clock_wall(&now);
-	log_line_build(&line, log_sink_room(), log_format, &now, row, fields);
-	return log_sink_write(row->level, line.text, line.len);
-}
 
 /*
  * Say first how many lines are missing; that is said at any level, as they
@@ -34,15 +31,75 @@ write_event(enum event_id event, const struct log_field *fields)
 static bool
 tell_lost(void)
 {
+	const struct event_row	*row = &event_rows[EV_LOG_LOST];
 	const struct log_field	 fields[] = { log_int("lines", lost),
 				    { LOG_FIELD_END, NULL, 0, NULL } };
+	struct log_line		 line;
+	struct timespec		 now;
 
 	if (lost == 0)
 		return true;
-	if (!write_event(EV_LOG_LOST, fields))
+	clock_wall(&now);
+	log_line_build(&line, log_sink_room(), log_format, &now, row, fields);
+	if (!log_sink_write(row->level, line.text, line.len))
 		return false;
 	lost = 0;
 	return true;
+}
+
+static void
+write_line(enum log_level level, const char *text, size_t len)
+{
+	if (!tell_lost() || !log_sink_write(level, text, len))
+		lost++;
+}
+
+static void
+write_held(void)
+{
+	struct held_head	 head;
+	size_t			 at = 0;
+
+	while (at < held_len) {
+		memcpy(&head, held + at, sizeof(head));
+		at += sizeof(head);
+		write_line(head.level, held + at, head.len);
+		at += head.len;
+	}
+	held_len = 0;
+}
+
+/* Now, or with those that are held. */
+static void
+put_line(enum log_level level, const char *text, size_t len)
+{
+	struct held_head	 head = { level, len };
+
+	if (!holding) {
+		write_line(level, text, len);
+		return;
+	}
+	if (held_len + sizeof(head) + len > sizeof(held))
+		write_held();
+	memcpy(held + held_len, &head, sizeof(head));
+	memcpy(held + held_len + sizeof(head), text, len);
+	held_len += sizeof(head) + len;
+}
+
+void
+log_hold(void)
+{
+	holding = true;
+}
+
+void
+log_release(void)
+{
+	int	 saved = errno;
+
+	holding = false;
+	write_held();
+	errno = saved;
 }
 
 bool
@@ -54,13 +111,19 @@ log_wants(enum log_level level)
 void
 log_fields(enum event_id event, const struct log_field *fields)
 {
-	int	 saved = errno;
+	const struct event_row	*row = &event_rows[event];
+	struct log_line		 line;
+	struct timespec		 now;
+	int			 saved = errno;
 
 	/* Checked at any level, so that no mistake waits for "debug". */
-	assert(log_line_fits(&event_rows[event], fields));
-	if (log_wants(event_rows[event].level) &&
-	    (!tell_lost() || !write_event(event, fields)))
-		lost++;
+	assert(log_line_fits(row, fields));
+	if (log_wants(row->level)) {
+		clock_wall(&now);
+		log_line_build(&line, log_sink_room(), log_format, &now, row,
+		    fields);
+		put_line(row->level, line.text, line.len);
+	}
 	errno = saved;
 }
 
@@ -81,9 +144,7 @@ log_relay(const char *line, size_t len)
 	}
 	if (len > 0 && log_wants((enum log_level)level)) {
 		log_line_relay(&out, line, len);
-		if (!tell_lost() ||
-		    !log_sink_write((enum log_level)level, out.text, out.len))
-			lost++;
+		put_line((enum log_level)level, out.text, out.len);
 	}
 	errno = saved;
 }
@@ -138,6 +199,8 @@ log_reopen(struct err *err)
 void
 log_to_master(int fd)
 {
+	holding = false;
+	held_len = 0;	/* these are the master's */
 	log_sink_to_master(fd);
 	lost = 0;	/* what the master lost, it tells itself */
 }

@@ -69,6 +69,13 @@ struct log_field log_errno(void);
 void	log_fields(enum event_id event, const struct log_field *fields);
 bool	log_wants(enum log_level level);
 
+/*
+ * Lines wait in memory, in order, until log_release(), so that what is urgent
+ * is done before it is told of. Not for long: a crash takes them along.
+ */
+void	log_hold(void);
+void	log_release(void);
+
 struct log_options {
 	const char	*target;	/* "stderr", "syslog" or a file's path */
 	const char	*ident;		/* syslog's tag: "muster" */

@@ -16,6 +16,7 @@ memory_ended(size_t count, size_t size)
 
 	if (__builtin_mul_overflow(count, size, &bytes))
 		bytes = INT64_MAX;
+	log_release();
 	log_event(EV_MEMORY_ENDED, log_int("bytes", bytes));
 	abort();
 }

@@ -12,6 +12,9 @@
 #include "common/notify.h"
 
 #define MESSAGES_A_TURN	64
+/* Room for what thousands of workers say at once: one that finds it full has
+ * to be woken again, and all that wait are. */
+#define ROOM		(4 * 1024 * 1024)
 
 struct inbox {
 	int		 fds[2];	/* ours, the workers' */
@@ -110,7 +113,7 @@ inbox_new(struct event_base *base, int priority, inbox_fn *said,
     inbox_done_fn *done, void *arg, struct err *err)
 {
 	struct inbox	*inbox = xcalloc(1, sizeof(*inbox));
-	int		 on = 1;
+	int		 on = 1, room = ROOM;
 
 	inbox->said = said;
 	inbox->done = done;
@@ -127,6 +130,11 @@ inbox_new(struct event_base *base, int priority, inbox_fn *said,
 		inbox_free(inbox);
 		return NULL;
 	}
+	/* As much as the system allows; without privilege it may be less. */
+	if (setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUFFORCE, &room,
+	    sizeof(room)) == -1)
+		setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUF, &room,
+		    sizeof(room));
 	inbox->readable = event_new(base, inbox->fds[0], EV_READ | EV_PERSIST,
 	    on_readable, inbox);
 	if (inbox->readable == NULL ||

@@ -186,7 +186,7 @@ main(int argc, char **argv)
 	options_free(&options);
 	if (fflush(stdout) == EOF) {
 		err_sys(&err, "cannot write to stdout");
-		return fail(EX_IOERR, &err);
+		return fail(EX_OSERR, &err);
 	}
 	return code;
 }

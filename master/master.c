@@ -18,6 +18,7 @@
 #include "master/options.h"
 #include "master/orders.h"
 #include "master/pool.h"
+#include "master/proc.h"
 #include "master/sigq.h"
 #include "master/supervise.h"
 
@@ -172,6 +173,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	log_hold();		/* fork first, tell of it afterwards */
 	context.hung_up = m->had_terminal && !has_terminal();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
@@ -221,9 +223,17 @@ on_ended(void *arg)
 static void
 on_fatal(int error)
 {
+	log_release();
 	log_event(EV_MASTER_FAILED, log_str("msg", "libevent cannot go on"),
 	    log_int("code", error));
 	_exit(EX_OSERR);
+}
+
+static void
+on_complaint(int severity, const char *msg)
+{
+	if (severity != EVENT_LOG_DEBUG)
+		log_event(EV_LOOP_NOTE, log_str("msg", msg));
 }
 
 static struct event_base *
@@ -232,6 +242,7 @@ base_new(struct err *err)
 	struct event_config	*config = event_config_new();
 	struct event_base	*base = NULL;
 
+	event_set_log_callback(on_complaint);
 	event_set_fatal_callback(on_fatal);
 	if (config != NULL) {
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
@@ -273,6 +284,7 @@ master_new(const struct conf *conf, struct listeners *listeners,
 	m->parent = parent;
 	m->stop_ms = -1;
 	m->had_terminal = has_terminal();
+	proc_prepare();		/* before base_new(): it uses libevent, too */
 	if ((m->base = base_new(err)) == NULL) {
 		free(m);
 		return NULL;

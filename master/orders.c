@@ -63,6 +63,16 @@ describe(const struct sigq_record *record, unsigned times, char *out,
 	    name[0] == '\0' ? "gone" : name, (unsigned)record->uid, count);
 }
 
+/* Who sent it, as a field; the kernel has no pid, and its uid is nobody's. */
+static struct log_field
+sender(const struct sigq_record *record, const char *field)
+{
+	if (record->code == SI_KERNEL)
+		return log_str(field, NULL);
+	return log_int(field, strcmp(field, "pid") == 0 ? record->pid :
+	    record->uid);
+}
+
 static void
 tell_scale(const struct sigq_record *record, const char *text)
 {
@@ -101,11 +111,11 @@ tell(const struct orders_context *context, const struct sigq_record *record,
 	effect = orders_effect(context, record->kind, by_kernel);
 	if (effect == EFFECT_IGNORE)
 		log_event(EV_SIGNAL_IGNORED, log_str("signal", name),
-		    log_int("pid", record->pid), log_int("uid", record->uid),
+		    sender(record, "pid"), sender(record, "uid"),
 		    log_str("msg", msg));
 	else
 		log_event(EV_SIGNAL_RECEIVED, log_str("signal", name),
-		    log_int("pid", record->pid), log_int("uid", record->uid),
+		    sender(record, "pid"), sender(record, "uid"),
 		    log_str("effect", effect_name(effect)),
 		    log_str("msg", msg));
 }

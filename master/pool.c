@@ -220,29 +220,45 @@ pool_spawned(struct pool *pool, const struct act *act, pid_t pid, int cell,
 		slot->child = child;
 	} else {
 		slot->successor = child;
-		pool->in_flight++;
 	}
 	return child;
 }
 
-/* The kernel refuses: trying other slots at once would be refused, too. */
+/* Back into its queue, until the kernel lets us fork again. */
+static void
+spawn_later(struct pool *pool, const struct act *act, int64_t now_ms)
+{
+	struct slot	*slot = pool->slots[act->slot];
+
+	if (act->caretaker) {
+		pool_caretake(pool, act->slot, now_ms);
+	} else if (slot->child == NULL) {
+		slot_enqueue(pool, slot, QUEUE_FILL);
+	} else {
+		pool->in_flight--;
+		slot_enqueue(pool, slot, QUEUE_RENEW);
+	}
+}
+
+/*
+ * The kernel refuses: trying other slots at once would be refused, too. Of
+ * several refused in one go the first counts.
+ */
 void
 pool_spawn_failed(struct pool *pool, const struct act *act, int64_t now_ms)
 {
 	struct slot	*slot = pool->slots[act->slot];
 	int64_t		 delay;
 
+	spawn_later(pool, act, now_ms);
+	if (pool->fork_wait.armed)
+		return;
 	delay = backoff(pool, ++pool->fork_failures);
 	timer_arm(pool, &pool->fork_wait, now_ms + delay);
 	pool_say(pool, (struct pool_tell){ .kind = TELL_FORK_WAIT,
 	    .slot = act->slot, .n = pool->fork_failures, .ms = delay });
-	if (act->caretaker) {
-		pool_caretake(pool, act->slot, now_ms);
-		return;
-	}
-	slot_enqueue(pool, slot, slot->child == NULL ? QUEUE_FILL :
-	    QUEUE_RENEW);
-	slot_settled(pool, slot);
+	if (!act->caretaker)
+		slot_settled(pool, slot);
 	if (!pool->ever_ready &&
 	    pool->fork_failures >= pool->policy.boot_retries)
 		pool_give_up(pool, NULL, now_ms);

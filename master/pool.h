@@ -144,7 +144,7 @@ enum act_kind { ACT_SPAWN, ACT_SIGNAL, ACT_REFUSE };
 
 struct act {
 	enum act_kind	 kind;
-	/* ACT_SPAWN: must be answered before the next pool_next(). */
+	/* ACT_SPAWN: to be answered before any fact; several may be open. */
 	int		 slot;
 	int		 generation;
 	enum pool_why	 why;

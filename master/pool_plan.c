@@ -122,6 +122,7 @@ next_spawn(struct pool *pool, struct act *act)
 	if (slot == NULL || pool->in_flight >= pool_surge(pool))
 		return false;
 	slot_dequeue(pool, slot);
+	pool->in_flight++;
 	spawn(pool, act, slot->nr, slot->child->retire);
 	return true;
 }

@@ -187,11 +187,11 @@ slot_judge(struct pool *pool, struct slot *slot, const struct child *child,
 		return;
 	}
 	if (slot->quick == 0 || (was_ready && slot->quick == 1)) {
-		slot_refill(pool, slot, WHY_DIED, now_ms);
+		slot_refill(pool, slot, child->info.why, now_ms);
 		return;
 	}
 	slot->failures++;
-	slot->why = WHY_DIED;
+	slot->why = child->info.why;
 	slot_settled(pool, slot);
 	if (!pool->ever_ready && pool->phase == POOL_RUNNING &&
 	    slot->failures >= pool->policy.boot_retries)

@@ -29,6 +29,7 @@ pool_scale(struct pool *pool, int64_t delta, int64_t now_ms)
 	result.to = pool->target;
 	if (pool->phase != POOL_RUNNING || (pool->drained && delta <= 0)) {
 		result.ignored = true;
+		result.asked = pool->target + delta;
 		return result;
 	}
 	pool->drained = false;

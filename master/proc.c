@@ -12,28 +12,42 @@
 #include "master/sigq.h"
 #include "worker/worker.h"
 
+void
+proc_prepare(void)
+{
+	worker_prepare();
+}
+
+static sigset_t	 held;		/* the mask, while signals are held */
+
+void
+proc_hold_signals(void)
+{
+	sigq_block(&held);
+}
+
+void
+proc_release_signals(void)
+{
+	sigq_unblock(&held);
+}
+
 pid_t
 proc_spawn(const struct worker_boot *boot)
 {
-	sigset_t	 old;
-	pid_t		 pid;
-	int		 saved;
+	pid_t	 pid = fork();
 
-	sigq_block(&old);
-	if ((pid = fork()) == 0) {
+	if (pid == 0) {
 		sigq_forget();
 		setpgid(0, 0);
 		_exit(worker_run(boot));
 	}
-	saved = errno;
 	/*
 	 * Here as well as there: whoever comes first, a KILL to the group
 	 * from now on reaches it.
 	 */
 	if (pid != -1)
 		setpgid(pid, pid);
-	sigq_unblock(&old);
-	errno = saved;
 	return pid;
 }
 

@@ -11,8 +11,17 @@
  */
 struct worker_boot;
 
-/* Fork a worker that leads its own process group. -1 with errno. */
+/* Once, before the first fork. */
+void	proc_prepare(void);
+
+/*
+ * Fork a worker that leads its own process group. -1 with errno. Between
+ * proc_hold_signals() and proc_release_signals() only: the child must not
+ * run our handlers.
+ */
 pid_t	proc_spawn(const struct worker_boot *boot);
+void	proc_hold_signals(void);
+void	proc_release_signals(void);
 
 /* To one process, and CONT, so that a stopped one gets it, too. */
 void	proc_signal(pid_t pid, int signo);

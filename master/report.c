@@ -106,7 +106,8 @@ void
 report_exit(const struct report *report, const struct child_info *child,
     const struct proc_death *death)
 {
-	bool			 asked = child->why != WHY_NONE;
+	bool			 asked = child->why != WHY_NONE &&
+				    child->why != WHY_WATCHDOG;
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
 
@@ -119,7 +120,8 @@ report_exit(const struct report *report, const struct child_info *child,
 	    log_int("gen", child->generation), code,
 	    log_str("signal", signal_text(death->signo)), core,
 	    log_us("age", age_us(report, child)),
-	    log_str("why", asked ? pool_why_name(child->why) : NULL),
+	    log_str("why", child->why != WHY_NONE ?
+	    pool_why_name(child->why) : NULL),
 	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss));
 }
 

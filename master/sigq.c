@@ -97,12 +97,29 @@ install(enum sigq_kind kind)
 	return sigaction(signal_number(kind), &action, NULL);
 }
 
+/*
+ * Whatever our starter ignored, our children shall not: they start with
+ * default dispositions. (The C library keeps two real-time signals.)
+ */
+static void
+default_all(void)
+{
+	struct sigaction	 action;
+	int			 signo;
+
+	for (signo = 1; signo < NSIG; signo++)
+		if (sigaction(signo, NULL, &action) == 0 &&
+		    action.sa_handler == SIG_IGN)
+			signal(signo, SIG_DFL);
+}
+
 void
 sigq_ignore(void)
 {
 	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
 	size_t			 i;
 
+	default_all();
 	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		sigaction(ignored[i], &ignore, NULL);
 }

@@ -43,8 +43,9 @@ struct sigq_taken {
 #define SIGQ_VALUE_MAX	10000
 
 /*
- * Ignore PIPE and XFSZ: a reader that left and a full disk are errors, not
- * ends. Before anything is written that matters, the log above all.
+ * Default dispositions for all that our starter ignored; then ignore PIPE and
+ * XFSZ: a reader that left and a full disk are errors, not ends. Before
+ * anything is written that matters, the log above all.
  */
 void		 sigq_ignore(void);
 

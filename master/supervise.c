@@ -23,8 +23,8 @@
 #include "master/pool.h"
 #include "master/proc.h"
 #include "master/report.h"
+#include "master/spawn.h"
 #include "master/turnout.h"
-#include "worker/worker.h"
 
 /* An alarm that comes later than this says that we were away. */
 #define AWAY_MS		1000
@@ -40,14 +40,13 @@ struct supervise {
 	struct inbox		*inbox;
 	struct health		*health;
 	struct turnout		*turnout;
-	int			 life[2];	/* workers hold life[0] */
+	struct spawner		*spawner;
 	struct event		*timer;		/* the pool's next deadline */
 	struct event		*turn;		/* more forks, next turn */
 	struct event		*log_retry;
 	int64_t			 armed_ms;	/* timer's time, or -1 */
 	int64_t			 last_run_ms;
 	bool			 over;
-	struct inherited	*sockets;	/* scratch for a spawn */
 	struct supervise_events	 events;
 	struct report		 report;
 };
@@ -110,52 +109,6 @@ supervise_reap(struct supervise *s)
 
 /* ---- acts */
 
-static bool
-spawn(struct supervise *s, const struct act *act, struct err *err)
-{
-	struct worker_boot	 boot = { .conf = s->conf, .slot = act->slot,
-				    .generation = act->generation,
-				    .sockets = s->sockets,
-				    .max_requests = act->max_requests,
-				    .caretaker = act->caretaker };
-	struct child		*child;
-	pid_t			 pid;
-	int			 count;
-
-	count = listeners_for_slot(s->listeners, act->slot, s->sockets,
-	    listeners_count(s->listeners), err);
-	if (count == -1)
-		return false;
-	if ((boot.cell = board_take(s->board, err)) == -1)
-		return false;
-	boot.nsockets = (size_t)count;
-	boot.master_pid = getpid();
-	boot.board_fd = board_fd(s->board);
-	boot.up_fd = inbox_worker_fd(s->inbox);
-	boot.life_fd = s->life[0];
-	boot.exclusive = s->conf->listen.accept == ACCEPT_AUTO ||
-	    s->conf->listen.accept == ACCEPT_EXCLUSIVE;
-	if ((pid = proc_spawn(&boot)) == -1) {
-		err_sys(err, "cannot fork a worker");
-		board_release(s->board, boot.cell);
-		return false;
-	}
-	child = pool_spawned(s->pool, act, pid, boot.cell, clock_now_ms());
-	report_start(&s->report, child_info(child), act);
-	return true;
-}
-
-static void
-do_spawn(struct supervise *s, const struct act *act)
-{
-	struct err	 err;
-
-	if (spawn(s, act, &err))
-		return;
-	report_spawn_failed(&s->report, &err);
-	pool_spawn_failed(s->pool, act, clock_now_ms());
-}
-
 static void
 do_signal(struct supervise *s, const struct act *act)
 {
@@ -187,9 +140,11 @@ do_signal(struct supervise *s, const struct act *act)
 static void
 do_act(struct supervise *s, const struct act *act)
 {
+	if (act->kind != ACT_SPAWN)
+		spawner_flush(s->spawner);
 	switch (act->kind) {
 	case ACT_SPAWN:
-		do_spawn(s, act);
+		spawner_add(s->spawner, act);
 		break;
 	case ACT_SIGNAL:
 		do_signal(s, act);
@@ -258,14 +213,20 @@ supervise_run(struct supervise *s)
 	struct act	 act;
 	int64_t		 now_ms = clock_now_ms();
 
-	if (s->over)
+	if (s->over) {
+		log_release();
 		return;
+	}
+	log_hold();
 	notice_absence(s, now_ms);
 	pool_begin_turn(s->pool);
-	while (pool_next(s->pool, now_ms, &act)) {
-		do_act(s, &act);
-		now_ms = clock_now_ms();
-	}
+	do {
+		while (pool_next(s->pool, now_ms, &act)) {
+			do_act(s, &act);
+			now_ms = clock_now_ms();
+		}
+	} while (spawner_flush(s->spawner));
+	log_release();
 	turnout_run(s->turnout, now_ms);
 	s->last_run_ms = now_ms;
 	arm_timers(s, now_ms);
@@ -342,12 +303,14 @@ timer_new(struct supervise *s, event_callback_fn callback, int priority)
 static int
 open_parts(struct supervise *s, struct err *err)
 {
-	if (pipe2(s->life, O_CLOEXEC) == -1)
-		return err_sys(err, "cannot make the life pipe");
 	if ((s->board = board_new(err)) == NULL)
 		return -1;
 	s->inbox = inbox_new(s->base, PRIORITY_FACTS, on_said, run, s, err);
 	if (s->inbox == NULL)
+		return -1;
+	s->spawner = spawner_new(s->conf, s->listeners, s->board, s->inbox,
+	    s->pool, &s->report, err);
+	if (s->spawner == NULL)
 		return -1;
 	s->timer = timer_new(s, on_timer, PRIORITY_FACTS);
 	s->turn = timer_new(s, on_timer, PRIORITY_TURNS);
@@ -373,18 +336,15 @@ supervise_new(struct event_base *base, const struct conf *conf,
 	s->conf = conf;
 	s->listeners = listeners;
 	s->events = *events;
-	s->life[0] = s->life[1] = -1;
 	s->armed_ms = -1;
 	s->last_run_ms = now_ms;
-	s->sockets = xcalloc(listeners_count(listeners) + 1,
-	    sizeof(*s->sockets));
 	report_init(&s->report, conf);
+	s->pool = pool_new(&policy, conf->pool.workers, random_seed(),
+	    on_tell, s, now_ms);
 	if (open_parts(s, err) == -1) {
 		supervise_free(s);
 		return NULL;
 	}
-	s->pool = pool_new(&policy, conf->pool.workers, random_seed(),
-	    on_tell, s, now_ms);
 	s->health = health_new(base, PRIORITY_FACTS, conf, s->pool, s->board,
 	    run, s);
 	s->turnout = turnout_new(base, PRIORITY_FACTS, listeners, s->pool,
@@ -401,16 +361,13 @@ supervise_free(struct supervise *s)
 	for (i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (*timers[i] != NULL)
 			event_free(*timers[i]);
+	spawner_free(s->spawner);
 	turnout_free(s->turnout);
 	health_free(s->health);
 	pool_free(s->pool);
 	inbox_free(s->inbox);
 	board_free(s->board);
-	for (i = 0; i < 2; i++)
-		if (s->life[i] != -1)
-			close(s->life[i]);
 	report_free(&s->report);
-	free(s->sockets);
 	free(s);
 }
 

@@ -1,10 +1,10 @@
 #include "worker/accept.h"
 
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,7 +119,7 @@ static bool
 reserve_fill(struct acceptor *acceptor)
 {
 	if (acceptor->reserve == -1)
-		acceptor->reserve = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		acceptor->reserve = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	return acceptor->reserve != -1;
 }
 
@@ -367,9 +367,10 @@ listener_init(struct listener *listener, struct acceptor *acceptor,
 	start_waiting(listener);
 	if (ep == -1 || !listener->waits)
 		return;
-	listener->by_turns = turns_learn(ep, listener->fd, &listener->data);
+	listener->by_turns = turns_known();
+	listener->data = turns_data(listener->fd);
 	if (!listener->by_turns)
-		plain(listener, "the event loop's descriptor was not found");
+		plain(listener, "the event loop does not work as expected");
 	take_turns(listener);
 }
 

@@ -1,6 +1,5 @@
 #include "worker/env.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
@@ -33,15 +32,6 @@ env_clear(const struct conf *conf)
 	return result;
 }
 
-static int
-env_number(const char *name, long long number)
-{
-	char	 text[24];
-
-	snprintf(text, sizeof(text), "%lld", number);
-	return setenv(name, text, 1);
-}
-
 int
 env_apply(const struct worker_boot *boot)
 {
@@ -55,9 +45,5 @@ env_apply(const struct worker_boot *boot)
 		    conf->env[i].value, 1) == -1)
 			return -1;
 	}
-	if (env_number("MUSTER_SLOT", boot->slot) == -1 ||
-	    env_number("MUSTER_GENERATION", boot->generation) == -1 ||
-	    env_number("MUSTER_MASTER_PID", boot->master_pid) == -1)
-		return -1;
-	return setenv("MUSTER_NAME", conf->master.name, 1);
+	return 0;
 }

@@ -1,11 +1,16 @@
 #include "worker/turns.h"
 
 #include <sys/epoll.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "worker/loop.h"
+
+static bool	 known;		/* turns_learn() found what it expected */
 
 int
 turns_next_fd(void)
@@ -33,11 +38,11 @@ turns_parse(const char *line, int fd, uint64_t *data)
 	return end != at;
 }
 
-bool
-turns_learn(int ep, int fd, uint64_t *data)
+/* What data does epoll descriptor ep hold for fd? False: it does not. */
+static bool
+data_of(int ep, int fd, uint64_t *data)
 {
 	char	 text[4096], *line, *lf;
-	size_t	 have = 0;
 	ssize_t	 n;
 	int	 info;
 	bool	 found = false;
@@ -45,23 +50,64 @@ turns_learn(int ep, int fd, uint64_t *data)
 	snprintf(text, sizeof(text), "/proc/self/fdinfo/%d", ep);
 	if ((info = open(text, O_RDONLY | O_CLOEXEC)) == -1)
 		return false;
-	while (have < sizeof(text) - 1 &&
-	    (n = read(info, text + have, sizeof(text) - 1 - have)) > 0) {
-		have += (size_t)n;
-		text[have] = '\0';
-		line = text;
-		while (!found && (lf = strchr(line, '\n')) != NULL) {
-			*lf = '\0';
-			found = turns_parse(line, fd, data);
-			line = lf + 1;
-		}
-		if (found)
-			break;
-		have = strlen(line);	/* the beginning of a line */
-		memmove(text, line, have + 1);
-	}
+	n = read(info, text, sizeof(text) - 1);
 	close(info);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	for (line = text; !found && (lf = strchr(line, '\n')) != NULL;
+	    line = lf + 1) {
+		*lf = '\0';
+		found = turns_parse(line, fd, data);
+	}
 	return found;
+}
+
+uint64_t
+turns_data(int fd)
+{
+	return (uint64_t)fd;
+}
+
+static bool
+try_out(int fds[2])
+{
+	struct event_base	*base;
+	struct event		*event;
+	struct err		 err;
+	uint64_t		 data;
+	int			 ep, result = false;
+
+	if ((base = loop_open(true, &ep, &err)) == NULL)
+		return false;
+	event = event_new(base, fds[0], EV_READ | EV_PERSIST, NULL, NULL);
+	if (event != NULL && event_add(event, NULL) == 0)
+		result = data_of(ep, fds[0], &data) &&
+		    data == turns_data(fds[0]) &&
+		    turns_tail(ep, fds[0], data) == 0;
+	if (event != NULL)
+		event_free(event);
+	event_base_free(base);
+	return result;
+}
+
+bool
+turns_learn(void)
+{
+	int	 fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return false;
+	known = try_out(fds);
+	close(fds[0]);
+	close(fds[1]);
+	return known;
+}
+
+bool
+turns_known(void)
+{
+	return known;
 }
 
 int

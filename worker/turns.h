@@ -16,8 +16,16 @@
 /* The descriptor that the next to be opened will get, or -1. */
 int	turns_next_fd(void);
 
-/* What data does epoll descriptor ep hold for fd? False: it does not. */
-bool	turns_learn(int ep, int fd, uint64_t *data);
+/*
+ * Try out, once and before the first fork, with which data libevent's epoll
+ * watches a descriptor: turns_data() is then what it would be for fd. False:
+ * not as expected, no turns are taken. That the descriptor predicted by
+ * turns_next_fd() is the right one shows itself when turns_tail() can remove
+ * fd from it.
+ */
+bool		turns_learn(void);
+bool		turns_known(void);
+uint64_t	turns_data(int fd);
 
 /*
  * Parse one line of fdinfo: true if it says how the epoll descriptor watches

@@ -19,6 +19,7 @@
 #include "worker/env.h"
 #include "worker/loop.h"
 #include "worker/stop.h"
+#include "worker/turns.h"
 #include "worker/up.h"
 
 #define CARETAKER_MS	20	/* so long without work, and it leaves */
@@ -208,11 +209,11 @@ part_unlearn(struct worker *worker, struct err *err)
 	size_t				 i;
 	int				*keep;
 
-	fd_null(STDIN_FILENO);
+	dup2(boot->null_fd, STDIN_FILENO);
 	/* A daemon lets go of its starter's terminal or pipe, all of it. */
 	if (boot->conf->master.daemon) {
-		fd_null(STDOUT_FILENO);
-		fd_null(STDERR_FILENO);
+		dup2(boot->null_fd, STDOUT_FILENO);
+		dup2(boot->null_fd, STDERR_FILENO);
 	}
 	log_to_master(boot->up_fd);
 	keep = xcalloc(boot->nsockets + 3, sizeof(*keep));
@@ -390,6 +391,12 @@ start(struct worker *worker)
 	return 0;
 }
 
+void
+worker_prepare(void)
+{
+	turns_learn();
+}
+
 int
 worker_run(const struct worker_boot *boot)
 {
@@ -397,7 +404,6 @@ worker_run(const struct worker_boot *boot)
 	int			 code;
 
 	worker.boot = boot;
-	title(&worker, "starting");
 	if ((code = start(&worker)) != 0)
 		return code;
 	up_say(worker.up, UP_READY);

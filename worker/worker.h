@@ -22,6 +22,7 @@ struct worker_boot {
 	int			 cell;		/* ours on the board */
 	int			 up_fd;		/* SEQPACKET to the master, non-blocking */
 	int			 life_fd;	/* read end; EOF: master gone */
+	int			 null_fd;	/* /dev/null, for stdin */
 	const struct inherited	*sockets;
 	size_t			 nsockets;
 	bool			 exclusive;	/* accept by turns */
@@ -36,6 +37,12 @@ struct worker_boot {
  * exit code, for _exit(2).
  */
 int	worker_run(const struct worker_boot *boot);
+
+/*
+ * In the master, once, before the first fork: find out what each worker would
+ * have to find out anew.
+ */
+void	worker_prepare(void);
 
 /* Exit codes of a worker that could not start (sysexits.h). */
 #define WORKER_EXIT_OSERR	71	/* out of memory, descriptors, ... */

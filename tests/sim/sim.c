@@ -166,7 +166,7 @@ new_pid(struct sim *sim)
 	return pid;
 }
 
-static void
+static bool
 do_spawn(struct sim *sim, const struct act *act)
 {
 	struct sim_proc	*proc;
@@ -176,7 +176,7 @@ do_spawn(struct sim *sim, const struct act *act)
 	if (sim->nprocs == SIM_PROCS || !sim->fork_works(sim)) {
 		sim_note(sim, "fork fails", act->slot, act->generation, -1);
 		pool_spawn_failed(sim->pool, act, sim->now_ms);
-		return;
+		return false;
 	}
 	proc = &sim->procs[sim->nprocs];
 	*proc = (struct sim_proc){ .pid = new_pid(sim), .slot = act->slot,
@@ -192,6 +192,7 @@ do_spawn(struct sim *sim, const struct act *act)
 	sim->nprocs++;
 	proc->child = pool_spawned(sim->pool, act, proc->pid, act->slot,
 	    sim->now_ms);
+	return true;
 }
 
 static void
@@ -211,12 +212,37 @@ do_signal(struct sim *sim, const struct act *act)
 	sim->heard(sim, proc);
 }
 
+/*
+ * As the shell does: forks are made together, and told of together; when one
+ * fails, those behind it are not tried.
+ */
+static bool
+flush_spawns(struct sim *sim)
+{
+	int	 i, count = sim->nopen;
+	bool	 works = true;
+
+	sim->nopen = 0;
+	for (i = 0; i < count; i++) {
+		if (works)
+			works = do_spawn(sim, &sim->open[i]);
+		else
+			pool_spawn_failed(sim->pool, &sim->open[i],
+			    sim->now_ms);
+	}
+	return count > 0;
+}
+
 static void
 do_act(struct sim *sim, const struct act *act)
 {
+	if (act->kind != ACT_SPAWN)
+		flush_spawns(sim);
 	switch (act->kind) {
 	case ACT_SPAWN:
-		do_spawn(sim, act);
+		sim->open[sim->nopen++] = *act;
+		if (sim->nopen == SIM_OPEN)
+			flush_spawns(sim);
 		break;
 	case ACT_SIGNAL:
 		do_signal(sim, act);
@@ -238,13 +264,17 @@ sim_turn(struct sim *sim)
 	sim->step++;
 	sim->spawns = 0;
 	pool_begin_turn(sim->pool);
-	while (!sim->violated && pool_next(sim->pool, sim->now_ms, &act)) {
-		if (++acts > most)
-			sim_violation(sim, "the turn does not end");
-		if (!sim->touched && sim->now_ms < sim->quiet_until_ms)
-			sim_violation(sim, "an act before the deadline");
-		do_act(sim, &act);
-	}
+	do {
+		while (!sim->violated &&
+		    pool_next(sim->pool, sim->now_ms, &act)) {
+			if (++acts > most)
+				sim_violation(sim, "the turn does not end");
+			if (!sim->touched && sim->now_ms < sim->quiet_until_ms)
+				sim_violation(sim,
+				    "an act before the deadline");
+			do_act(sim, &act);
+		}
+	} while (!sim->violated && flush_spawns(sim));
 	if (!sim->violated)
 		sim_judge_turn(sim);
 }

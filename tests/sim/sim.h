@@ -13,6 +13,7 @@
  * the clock, lets the processes do things and wishes things of the pool; the
  * world does the pool's acts in the shell's place.
  */
+#define SIM_OPEN	8	/* forks that are made together */
 #define SIM_NEVER	INT64_MAX
 #define SIM_PROCS	256	/* forks fail beyond that */
 #define SIM_SLOTS	256
@@ -69,6 +70,8 @@ struct sim {
 
 	struct sim_proc		 procs[SIM_PROCS];
 	int			 nprocs;
+	struct act		 open[SIM_OPEN];	/* forks not made yet */
+	int			 nopen;
 	struct sim_slot		 slots[SIM_SLOTS];
 
 	/* The schedule's: who is born, how signals are heard, do forks work. */

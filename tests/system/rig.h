@@ -120,7 +120,7 @@ const char	*rig_read(struct rig *r, const char *path);
 int	 rig_workers(struct rig *r, pid_t *out);
 int	 rig_count(struct rig *r);
 void	 rig_await_workers(struct rig *r, int count);	/* all of them ready */
-pid_t	 rig_worker(struct rig *r, int slot);	/* the slot's last, by the log */
+pid_t	 rig_worker(struct rig *r, int slot);	/* its last, by the log */
 void	 rig_kill_worker(struct rig *r, int slot, int signo);
 
 /* Print the log's end and fail the test. */

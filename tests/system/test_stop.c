@@ -252,6 +252,33 @@ Test(stop, takes_no_new_connections_on_a_unix_socket)
 	expect_no_new_connections();
 }
 
+/* Held in the middle of a line, a worker on its way out just waits. */
+static void
+expect_patient_drain(const char *addr)
+{
+	int64_t cpu;
+	int fd;
+
+	rig_start(&r, "-w", "1", "-b", addr, NULL);
+	fd = stop_but_hold();
+	cpu = look_cpu_ms(rig_worker(&r, 0)) + look_cpu_ms(r.pid);
+	cr_expect(always_ms(!rig_ended(&r), 500));
+	cpu = look_cpu_ms(rig_worker(&r, 0)) + look_cpu_ms(r.pid) - cpu;
+	cr_expect_leq(cpu, 60, "%d ms of CPU", (int)cpu);
+	close(fd);
+	cr_expect_eq(rig_exit_code(&r), 0);
+}
+
+Test(stop, draining_burns_no_cpu)
+{
+	char addr[256];
+
+	expect_patient_drain("127.0.0.1:0");
+	expect_patient_drain(rig_abstract());
+	snprintf(addr, sizeof(addr), "unix:%s", rig_path("sock"));
+	expect_patient_drain(addr);
+}
+
 Test(stop, serves_on_during_stop_delay)
 {
 	int64_t from;

@@ -45,16 +45,21 @@ Test(orphans, none_is_left_with_reuseport_and_no_watchdog)
 	expect_no_orphan();
 }
 
-Test(orphans, finish_what_they_have_first)
+Test(orphans, finish_what_they_have_first_without_haste)
 {
-	pid_t pids[RIG_MAX];
+	pid_t pids[RIG_MAX], pid;
+	int64_t cpu;
 	int fd;
 
 	rig_start(&r, "-w", "1", NULL);
 	client_say(fd = rig_connect(&r), "a\nhalf");
 	cr_expect_str_eq(client_hear(fd), "a\n");
+	pid = rig_worker(&r, 0);
 	rig_signal(&r, SIGKILL);
 	cr_assert_eq(rig_exit_code(&r), 128 + SIGKILL);
+	cpu = look_cpu_ms(pid);
+	cr_expect(always_ms(look_alive(pid), 400));
+	cr_expect_leq(look_cpu_ms(pid) - cpu, 60, "it spins");
 	client_say(fd, " whole\n");
 	cr_expect_str_eq(client_hear(fd), "half whole\n");
 	cr_expect(eventually_ms(look_children(getpid(), pids, RIG_MAX) == 0,
