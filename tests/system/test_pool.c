@@ -287,7 +287,7 @@ Test(pool, the_watchdog_ends_a_worker_that_shows_no_life)
 	old = rig_worker(&r, 0);
 	kill(old, SIGSTOP);
 	rig_await_log(&r, "worker.stuck slot=0");
-	rig_await_log(&r, "worker.exit slot=0 signal=ABRT");
+	rig_await_log(&r, "worker.died slot=0 signal=ABRT");
 	cr_assert(eventually(rig_worker(&r, 0) != old));
 	rig_await_workers(&r, 2);
 }
