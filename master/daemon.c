@@ -126,6 +126,13 @@ daemon_ready(struct daemon_parent *parent)
 	fd_null(STDOUT_FILENO);
 	fd_null(STDERR_FILENO);
 	send(parent->fd, "", 1, MSG_NOSIGNAL);
+}
+
+void
+daemon_free(struct daemon_parent *parent)
+{
+	if (parent == NULL)
+		return;
 	close(parent->fd);
 	free(parent);
 }

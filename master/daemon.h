@@ -20,4 +20,7 @@ struct daemon_parent	*daemon_start(struct err *err);
 /* Let the parent exit with 0, and put /dev/null on 0, 1 and 2. */
 void			 daemon_ready(struct daemon_parent *parent);
 
+/* Let go of the parent, who now waits for our exit code alone. NULL allowed. */
+void			 daemon_free(struct daemon_parent *parent);
+
 #endif

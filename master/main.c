@@ -120,6 +120,7 @@ finish(struct start *s)
 	sigq_close();
 	listeners_free(s->listeners);
 	pidfile_drop(s->pidfile);
+	daemon_free(s->parent);
 	conf_free(s->conf);
 }
 

@@ -20,7 +20,7 @@ expect_spread(int least, int most)
 {
 	int before[SPREAD], fd, n;
 
-	rig_await_workers(&r, SPREAD);
+	rig_await_log(&r, "pool.ready");
 	for (int i = 0; i < SPREAD; i++)
 		before[i] = look_sockets(rig_worker(&r, i));
 	for (int i = 0; i < LONG; i++) {
@@ -177,8 +177,10 @@ Test(accept, stopped_workers_leave_the_connections_to_the_others)
 {
 	rig_start(&r, "-w", "4", NULL);
 	rig_await_workers(&r, 4);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		rig_kill_worker(&r, i, SIGSTOP);
+		cr_assert(eventually(look_state(rig_worker(&r, i)) == 'T'));
+	}
 	for (int i = 0; i < 40; i++)
 		cr_expect_str_eq(rig_ask(&r, "x\n"), "x\n");
 }

@@ -199,7 +199,8 @@ Test(worker, has_an_empty_mask_and_default_dispositions)
 
 	rig_start(&r, "-w", "1", NULL);
 	pid = rig_worker(&r, 0);
-	ignored = mask_of(pid, "SigIgn");
+	/* Signals 32 and 33 are the C library's: sigaction(2) cannot reset. */
+	ignored = mask_of(pid, "SigIgn") & (bit(32) - 1);
 	caught = mask_of(pid, "SigCgt");
 	cr_expect_eq(mask_of(pid, "SigBlk"), 0, "%s",
 	    look_status(pid, "SigBlk"));
@@ -339,7 +340,8 @@ Test(worker, has_nice_umask_and_oom_score_asked_for)
 	cr_expect_eq(atoi(look_file(pid, "oom_score_adj")), 300);
 	cr_expect_eq(strtol(look_status(pid, "Umask"), NULL, 8), 027);
 	cr_expect_str_eq(look_status(pid, "NoNewPrivs"), "1");
-	cr_expect_eq(getpriority(PRIO_PROCESS, (id_t)r.pid), 0);
+	cr_expect_eq(getpriority(PRIO_PROCESS, (id_t)r.pid),
+	    getpriority(PRIO_PROCESS, 0));
 }
 
 Test(worker, runs_on_the_cpus_asked_for)
