@@ -29,6 +29,17 @@ await_exits(int count)
 		rig_fail(&r, "not %d exits", count);
 }
 
+static void
+ask_until_exits(int count)
+{
+	int64_t until = rig_now_ms() + WAIT_MS;
+
+	while (rig_log_count(&r, "worker.exit") < count &&
+	    rig_now_ms() < until)
+		cr_assert_str_eq(rig_ask(&r, "one\n"), "one\n");
+	await_exits(count);
+}
+
 Test(retire, max_requests_brings_a_successor_first)
 {
 	rig_start(&r, "-w", "1", "-s", "worker.max_requests=5", NULL);
@@ -79,9 +90,7 @@ Test(retire, a_short_life_by_max_requests_is_no_failure)
 {
 	rig_start(&r, "-w", "1", "-s", "worker.max_requests=1", "-s",
 	    "pool.min_uptime=60s", NULL);
-	for (int i = 0; i < 400 && rig_log_count(&r, "worker.exit") < 4; i++)
-		cr_assert_str_eq(rig_ask(&r, "one\n"), "one\n");
-	await_exits(4);
+	ask_until_exits(4);
 	cr_expect(!rig_log_says(&r, "slot.wait"));
 }
 
@@ -160,9 +169,7 @@ Test(retire, a_greater_surge_lets_more_go_at_once)
 Test(retire, the_slot_keeps_its_number)
 {
 	rig_start(&r, "-w", "2", "-s", "worker.max_requests=3", NULL);
-	for (int i = 0; i < 400 && rig_log_count(&r, "worker.exit") < 3; i++)
-		cr_assert_str_eq(rig_ask(&r, "n\n"), "n\n");
-	await_exits(3);
+	ask_until_exits(3);
 	cr_expect_eq(rig_log_count(&r, "worker.start slot=2"), 0);
 	rig_await_workers(&r, 2);
 }
