@@ -16,7 +16,7 @@ X(MASTER_START, "master.start", INFO, "pid version name workers",	\
 X(MASTER_STOP, "master.stop", INFO, "pid code took",			\
     "the master ends with this exit code; took since it was asked to")	\
 X(MASTER_AWAY, "master.away", WARN, "for",				\
-    "the master did not run for this long; deadlines were moved by it")	\
+    "the master did not run for at least this long; it counts against no one")	\
 X(MASTER_FAILED, "master.failed", ERROR, "msg code",			\
     "the master cannot go on or start, and why")			\
 X(SIGNAL_RECEIVED, "signal.received", INFO,				\
@@ -70,6 +70,8 @@ X(SLOT_WAIT, "slot.wait", WARN, "slot failures delay msg",		\
     "a slot waits before its next worker")				\
 X(SLOT_PARKED, "slot.parked", ERROR, "slot code msg",			\
     "a slot is not filled again until the next scaling")		\
+X(SLOT_BARRED, "slot.barred", ERROR, "slot code msg",			\
+    "a worker over its limits gets no successor until the next scaling")	\
 X(SPAWN_FAILED, "spawn.failed", ERROR, "slot delay msg error",		\
     "a worker could not be forked; tried again after the delay")	\
 X(RENEW_START, "renew.start", INFO, "gen workers",			\

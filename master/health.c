@@ -150,6 +150,8 @@ void
 health_forgive(struct health *health, int64_t now_ms)
 {
 	health->forgiven_ms = now_ms;
+	if (health->tick != NULL)
+		arm(health, now_ms);
 }
 
 void

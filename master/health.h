@@ -25,7 +25,10 @@ void		 health_free(struct health *health);
 
 /* When the next tick is due, monotonic ms, or -1: never. */
 int64_t		 health_due_ms(const struct health *health);
-/* Silence before now counts against no one: the master was away. */
+/*
+ * Silence before now counts against no one: the master was away. The next
+ * tick is a whole interval from now.
+ */
 void		 health_forgive(struct health *health, int64_t now_ms);
 /* Tell the pool how many connections each worker has, for cull = idlest. */
 void		 health_count_active(struct health *health);

@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/notify.h"
 
@@ -17,6 +18,8 @@
 #define ROOM		(4 * 1024 * 1024)
 
 struct inbox {
+	struct event_base *base;
+	int		 priority;
 	int		 fds[2];	/* ours, the workers' */
 	struct event	*readable;
 	inbox_fn	*said;
@@ -58,6 +61,26 @@ sender_of(struct msghdr *message)
 	return pid;
 }
 
+static int	open_pair(struct inbox *, struct err *);
+static void	close_pair(struct inbox *);
+
+/*
+ * A worker has shut the end that all of them share: those who have it are
+ * silent from now on, those to come get another.
+ */
+static void
+start_anew(struct inbox *inbox)
+{
+	struct err	 err = { "a worker shut the workers' channel" };
+
+	close_pair(inbox);
+	if (open_pair(inbox, &err) == 0)
+		log_event(EV_LOOP_NOTE, log_str("msg",
+		    "a worker shut the workers' channel: it was made anew"));
+	else
+		log_event(EV_LOOP_NOTE, log_str("msg", err.text));
+}
+
 static bool
 read_one(struct inbox *inbox)
 {
@@ -81,19 +104,21 @@ read_one(struct inbox *inbox)
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return false;
-	if ((sender = sender_of(&message)) <= 0)
-		return true;
+	if ((sender = sender_of(&message)) <= 0) {
+		if (n > 0)
+			return true;
+		start_anew(inbox);
+		return false;
+	}
 	notify_parse(text, (size_t)n, &notify);
 	inbox->said(inbox->arg, sender, &notify);
 	return true;
 }
 
 void
-inbox_read(struct inbox *inbox)
+inbox_read(struct inbox *inbox, int most)
 {
-	int	 i;
-
-	for (i = 0; i < MESSAGES_A_TURN && read_one(inbox); i++)
+	while (most-- > 0 && read_one(inbox))
 		;
 }
 
@@ -104,8 +129,48 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	inbox_read(inbox);
+	inbox_read(inbox, MESSAGES_A_TURN);
 	inbox->done(inbox->arg);
+}
+
+static int
+open_pair(struct inbox *inbox, struct err *err)
+{
+	int	 on = 1, room = ROOM;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0, inbox->fds) == -1)
+		return err_sys(err, "cannot make the workers' socket pair");
+	if (setsockopt(inbox->fds[0], SOL_SOCKET, SO_PASSCRED, &on,
+	    sizeof(on)) == -1)
+		return err_sys(err, "cannot ask for senders' credentials");
+	/* As much as the system allows; without privilege it may be less. */
+	if (setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUFFORCE, &room,
+	    sizeof(room)) == -1)
+		setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUF, &room,
+		    sizeof(room));
+	inbox->readable = event_new(inbox->base, inbox->fds[0],
+	    EV_READ | EV_PERSIST, on_readable, inbox);
+	if (inbox->readable == NULL ||
+	    event_priority_set(inbox->readable, inbox->priority) == -1 ||
+	    event_add(inbox->readable, NULL) == -1)
+		return err_set(err, "cannot watch the workers' socket pair");
+	return 0;
+}
+
+static void
+close_pair(struct inbox *inbox)
+{
+	int	 i;
+
+	if (inbox->readable != NULL)
+		event_free(inbox->readable);
+	inbox->readable = NULL;
+	for (i = 0; i < 2; i++) {
+		if (inbox->fds[i] != -1)
+			close(inbox->fds[i]);
+		inbox->fds[i] = -1;
+	}
 }
 
 struct inbox *
@@ -113,38 +178,13 @@ inbox_new(struct event_base *base, int priority, inbox_fn *said,
     inbox_done_fn *done, void *arg, struct err *err)
 {
 	struct inbox	*inbox = xcalloc(1, sizeof(*inbox));
-	int		 on = 1, room = ROOM;
 
-	inbox->said = said;
-	inbox->done = done;
-	inbox->arg = arg;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0, inbox->fds) == -1) {
-		err_sys(err, "cannot make the workers' socket pair");
-		free(inbox);
-		return NULL;
-	}
-	if (setsockopt(inbox->fds[0], SOL_SOCKET, SO_PASSCRED, &on,
-	    sizeof(on)) == -1) {
-		err_sys(err, "cannot ask for senders' credentials");
-		inbox_free(inbox);
-		return NULL;
-	}
-	/* As much as the system allows; without privilege it may be less. */
-	if (setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUFFORCE, &room,
-	    sizeof(room)) == -1)
-		setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUF, &room,
-		    sizeof(room));
-	inbox->readable = event_new(base, inbox->fds[0], EV_READ | EV_PERSIST,
-	    on_readable, inbox);
-	if (inbox->readable == NULL ||
-	    event_priority_set(inbox->readable, priority) == -1 ||
-	    event_add(inbox->readable, NULL) == -1) {
-		err_set(err, "cannot watch the workers' socket pair");
-		inbox_free(inbox);
-		return NULL;
-	}
-	return inbox;
+	*inbox = (struct inbox){ .base = base, .priority = priority,
+	    .fds = { -1, -1 }, .said = said, .done = done, .arg = arg };
+	if (open_pair(inbox, err) == 0)
+		return inbox;
+	inbox_free(inbox);
+	return NULL;
 }
 
 void
@@ -152,10 +192,7 @@ inbox_free(struct inbox *inbox)
 {
 	if (inbox == NULL)
 		return;
-	if (inbox->readable != NULL)
-		event_free(inbox->readable);
-	close(inbox->fds[0]);
-	close(inbox->fds[1]);
+	close_pair(inbox);
 	free(inbox);
 }
 

@@ -13,7 +13,8 @@ struct notify;
  * other end of. The kernel vouches for the sender's pid (unix(7),
  * SO_PASSCRED); nothing else in a message is believed of anybody but its
  * sender. Any bytes, any number of messages and any descriptors passed along
- * are survived: at most 64 messages a turn, below the signals' priority.
+ * are survived: at most 64 messages a turn, below the signals' priority. A
+ * worker that shuts the channel down makes a new one for those to come.
  */
 struct inbox;
 typedef void	 inbox_fn(void *arg, pid_t sender, const struct notify *said);
@@ -26,8 +27,8 @@ struct inbox	*inbox_new(struct event_base *base, int priority,
 		    struct err *err);
 void		 inbox_free(struct inbox *inbox);
 
-/* Read what is there now: before a death is judged, its last words. */
-void		 inbox_read(struct inbox *inbox);
+/* Read what is there now, so many at most: a dead worker's last words. */
+void		 inbox_read(struct inbox *inbox, int most);
 
 /* The workers' end, for worker_boot. Borrowed. */
 int		 inbox_worker_fd(const struct inbox *inbox);

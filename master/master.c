@@ -94,7 +94,7 @@ request_drain(struct master *m)
 	struct pool	*pool = supervise_pool(m->supervise);
 
 	log_event(EV_POOL_DRAIN, log_int("workers", pool_live(pool)));
-	pool_drain(pool, clock_now_ms());
+	pool_drain(pool);
 }
 
 void

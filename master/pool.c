@@ -1,5 +1,6 @@
 #include "master/pool.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "common/mem.h"
@@ -30,9 +31,8 @@ pool_new(const struct pool_policy *policy, int target, uint64_t seed,
 	pool->tell_arg = arg;
 	pool->target = pool->unsettled = target;
 	pool->generation = 1;
-	TAILQ_INIT(&pool->fill);
-	TAILQ_INIT(&pool->renew);
-	STAILQ_INIT(&pool->caretakers);
+	for (i = 0; i < QUEUES; i++)
+		TAILQ_INIT(&pool->queues[i]);
 	TAILQ_INIT(&pool->signals);
 	RB_INIT(&pool->children);
 	RB_INIT(&pool->timers);
@@ -46,19 +46,14 @@ pool_new(const struct pool_policy *policy, int target, uint64_t seed,
 void
 pool_free(struct pool *pool)
 {
-	struct caretaker	*caretaker;
-	struct child		*child;
-	int			 i;
+	struct child	*child;
+	int		 i;
 
 	if (pool == NULL)
 		return;
 	while ((child = RB_MIN(children, &pool->children)) != NULL) {
 		RB_REMOVE(children, &pool->children, child);
 		free(child);
-	}
-	while ((caretaker = STAILQ_FIRST(&pool->caretakers)) != NULL) {
-		STAILQ_REMOVE_HEAD(&pool->caretakers, link);
-		free(caretaker);
 	}
 	for (i = 0; i < pool->nslots; i++)
 		free(pool->slots[i]);
@@ -197,6 +192,7 @@ pool_spawned(struct pool *pool, const struct act *act, pid_t pid, int cell,
 	struct child	*child = xcalloc(1, sizeof(*child));
 	struct slot	*slot = pool->slots[act->slot];
 
+	assert(pool->phase < POOL_STOPPING);	/* else nobody would end it */
 	child->info = (struct child_info){ .pid = pid, .slot = act->slot,
 	    .generation = act->generation, .spawned_ms = now_ms,
 	    .since_ms = now_ms, .ready_ms = -1, .cell = cell,
@@ -226,12 +222,12 @@ pool_spawned(struct pool *pool, const struct act *act, pid_t pid, int cell,
 
 /* Back into its queue, until the kernel lets us fork again. */
 static void
-spawn_later(struct pool *pool, const struct act *act, int64_t now_ms)
+spawn_later(struct pool *pool, const struct act *act)
 {
 	struct slot	*slot = pool->slots[act->slot];
 
 	if (act->caretaker) {
-		pool_caretake(pool, act->slot, now_ms);
+		slot_enqueue(pool, slot, QUEUE_CARE);
 	} else if (slot->child == NULL) {
 		slot_enqueue(pool, slot, QUEUE_FILL);
 	} else {
@@ -250,7 +246,7 @@ pool_spawn_failed(struct pool *pool, const struct act *act, int64_t now_ms)
 	struct slot	*slot = pool->slots[act->slot];
 	int64_t		 delay;
 
-	spawn_later(pool, act, now_ms);
+	spawn_later(pool, act);
 	if (pool->fork_wait.armed)
 		return;
 	delay = backoff(pool, ++pool->fork_failures);
@@ -273,6 +269,7 @@ became_ready(struct pool *pool, struct child *child, int64_t now_ms)
 
 	child->info.ready_ms = now_ms;
 	if (child->info.caretaker) {
+		pool->slots[child->info.slot]->failures = 0;
 		/* It leaves by itself; the graceful limit runs from now. */
 		detach(pool, child, WHY_CARETAKER);
 		step(pool, child, ON_LEAVING, now_ms);
@@ -349,12 +346,11 @@ pool_exited(struct pool *pool, struct child *child, int code, int64_t now_ms)
 	bool		 was_successor;
 
 	was_successor = slot != NULL && slot->successor == child;
-	pool->leavers -= child->info.why != WHY_NONE && !child->info.caretaker;
-	pool->caretaking -= child->info.caretaker;
-	if (slot != NULL) {
-		detach(pool, child, WHY_DIED);
+	detach(pool, child, WHY_DIED);
+	if (child->info.caretaker)
+		pool->caretaking--;
+	else
 		pool->leavers--;
-	}
 	pool->live--;
 	pool->ready -= child->core.state == CHILD_READY;
 	timer_disarm(pool, &child->limit);
@@ -364,6 +360,8 @@ pool_exited(struct pool *pool, struct child *child, int code, int64_t now_ms)
 	RB_REMOVE(children, &pool->children, child);
 	if (slot != NULL)
 		slot_bereft(pool, slot, child, was_successor, code, now_ms);
+	else if (child->info.caretaker && child->info.ready_ms == -1)
+		slot_uncared(pool, pool->slots[child->info.slot], now_ms);
 	free(child);
 }
 

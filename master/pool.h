@@ -43,7 +43,7 @@ struct pool_policy {
 /* Why a child was started, told to go, or retired. */
 enum pool_why { WHY_NONE, WHY_START, WHY_SCALE, WHY_DIED, WHY_STOP, WHY_FAST,
 	WHY_DRAIN, WHY_REQUESTS, WHY_AGE, WHY_RSS, WHY_RENEW, WHY_WATCHDOG,
-	WHY_LEFT, WHY_CARETAKER, WHY_GAVE_UP, WHY_LIMIT, WHYS };
+	WHY_LEFT, WHY_CARETAKER, WHY_GAVE_UP, WHYS };
 
 const char	*pool_why_name(enum pool_why why);
 
@@ -70,6 +70,7 @@ enum tell_kind {
 	TELL_GAVE_UP,		/* slot, n: failures; the start is given up */
 	TELL_SLOT_WAIT,		/* slot, n: failures, ms: delay */
 	TELL_SLOT_PARKED,	/* slot, n: exit code */
+	TELL_SLOT_BARRED,	/* slot, n: exit code of a successor */
 	TELL_FORK_WAIT,		/* slot, n: failures, ms: delay */
 	TELL_RETIRE,		/* child, why: it gets a successor */
 	TELL_RENEW_DONE,	/* n: generation */
@@ -108,7 +109,7 @@ struct pool_scaled {
 struct pool_scaled pool_scale(struct pool *pool, int64_t delta,
 		    int64_t now_ms);
 /* No workers, until a pool_scale() upwards restores the target. */
-void		 pool_drain(struct pool *pool, int64_t now_ms);
+void		 pool_drain(struct pool *pool);
 /* Replace all workers by ones of a new generation, surge at a time. */
 void		 pool_renew(struct pool *pool, int64_t now_ms);
 /* The end; a second one, or fast, ends it fast. */
@@ -131,11 +132,14 @@ void		 pool_retire(struct pool *pool, struct child *child,
 void		 pool_exited(struct pool *pool, struct child *child, int code,
 		    int64_t now_ms);
 /* A parked socket of a slot without a worker has a client waiting. */
-void		 pool_caretake(struct pool *pool, int slot, int64_t now_ms);
+void		 pool_caretake(struct pool *pool, int slot);
 /* How many connections it has, for cull = idlest; -1: not known. */
 void		 pool_set_active(struct pool *pool, struct child *child,
 		    int64_t active);
-/* The shell was away for ms (stopped, starved): it counts against no one. */
+/*
+ * The shell was away for ms (stopped, starved): the time limits of all
+ * children are extended by it. Other times stand.
+ */
 void		 pool_shift(struct pool *pool, int64_t ms);
 
 /* ---- what next */
@@ -198,8 +202,6 @@ bool		 pool_slot(const struct pool *pool, int slot,
 		    struct slot_info *out);
 /* Does the slot have a ready worker? */
 bool		 pool_slot_ready(const struct pool *pool, int slot);
-/* Any process, leavers too, that works for the slot? */
-bool		 pool_slot_busy(const struct pool *pool, int slot);
 
 /* All children in order of pid; start with NULL. */
 struct child	*pool_next_child(struct pool *pool, struct child *previous);

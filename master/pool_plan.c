@@ -39,7 +39,9 @@ stop_goes_on(struct pool *pool, int64_t now_ms)
 static void
 slot_waited(struct pool *pool, struct slot *slot)
 {
-	if (slot->child == NULL)
+	if (!slot->open)
+		slot_enqueue(pool, slot, QUEUE_CARE);
+	else if (slot->child == NULL)
 		slot_enqueue(pool, slot, QUEUE_FILL);
 	else if (slot->child->retire != WHY_NONE && slot->successor == NULL)
 		slot_enqueue(pool, slot, QUEUE_RENEW);
@@ -103,22 +105,20 @@ spawn(struct pool *pool, struct act *act, int slot, enum pool_why why)
 static bool
 next_spawn(struct pool *pool, struct act *act)
 {
-	struct caretaker	*caretaker;
-	struct slot		*slot;
+	struct slot	*slot;
 
-	if ((caretaker = STAILQ_FIRST(&pool->caretakers)) != NULL) {
-		STAILQ_REMOVE_HEAD(&pool->caretakers, link);
-		spawn(pool, act, caretaker->slot, WHY_CARETAKER);
+	if ((slot = TAILQ_FIRST(&pool->queues[QUEUE_CARE])) != NULL) {
+		slot_dequeue(pool, slot);
+		spawn(pool, act, slot->nr, WHY_CARETAKER);
 		act->caretaker = true;
-		free(caretaker);
 		return true;
 	}
-	if ((slot = TAILQ_FIRST(&pool->fill)) != NULL) {
+	if ((slot = TAILQ_FIRST(&pool->queues[QUEUE_FILL])) != NULL) {
 		slot_dequeue(pool, slot);
 		spawn(pool, act, slot->nr, slot->why);
 		return true;
 	}
-	slot = TAILQ_FIRST(&pool->renew);
+	slot = TAILQ_FIRST(&pool->queues[QUEUE_RENEW]);
 	if (slot == NULL || pool->in_flight >= pool_surge(pool))
 		return false;
 	slot_dequeue(pool, slot);
@@ -130,8 +130,10 @@ next_spawn(struct pool *pool, struct act *act)
 static bool
 spawn_waiting(const struct pool *pool)
 {
-	return !STAILQ_EMPTY(&pool->caretakers) || !TAILQ_EMPTY(&pool->fill) ||
-	    (!TAILQ_EMPTY(&pool->renew) && pool->in_flight < pool_surge(pool));
+	return !TAILQ_EMPTY(&pool->queues[QUEUE_CARE]) ||
+	    !TAILQ_EMPTY(&pool->queues[QUEUE_FILL]) ||
+	    (!TAILQ_EMPTY(&pool->queues[QUEUE_RENEW]) &&
+	    pool->in_flight < pool_surge(pool));
 }
 
 /* May this phase still fork, does the kernel let us, is it our turn? */
@@ -145,7 +147,7 @@ may_spawn(struct pool *pool)
 	return !pool->hungry;
 }
 
-/* Open or close one slot, if their number is not what is wanted. */
+/* Open one slot, or close some, if their number is not what is wanted. */
 static bool
 adjust(struct pool *pool, int64_t now_ms)
 {
@@ -154,8 +156,8 @@ adjust(struct pool *pool, int64_t now_ms)
 	if (pool->nopen < pool->target)
 		slot_open(pool, WHY_SCALE, now_ms);
 	else
-		slot_close(pool, slot_victim(pool), pool->drained ? WHY_DRAIN :
-		    WHY_SCALE, now_ms);
+		slot_close_surplus(pool, pool->drained ? WHY_DRAIN : WHY_SCALE,
+		    now_ms);
 	return true;
 }
 
@@ -312,18 +314,6 @@ pool_slot_ready(const struct pool *pool, int nr)
 	return slot->child != NULL && slot->child->core.state == CHILD_READY;
 }
 
-bool
-pool_slot_busy(const struct pool *pool, int nr)
-{
-	struct pool	*mutable = (struct pool *)pool;
-	struct child	*child = NULL;
-
-	while ((child = pool_next_child(mutable, child)) != NULL)
-		if (child->info.slot == nr)
-			return true;
-	return false;
-}
-
 const char *
 pool_why_name(enum pool_why why)
 {
@@ -335,7 +325,7 @@ pool_why_name(enum pool_why why)
 		[WHY_AGE] = "max_age", [WHY_RSS] = "max_rss",
 		[WHY_RENEW] = "renew", [WHY_WATCHDOG] = "watchdog",
 		[WHY_LEFT] = "left", [WHY_CARETAKER] = "caretaker",
-		[WHY_GAVE_UP] = "gave-up", [WHY_LIMIT] = "limit",
+		[WHY_GAVE_UP] = "gave-up",
 	};
 
 	return names[why];

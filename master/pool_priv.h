@@ -13,7 +13,7 @@
 
 /*
  * The pool's inside, shared by pool.c (life, facts), pool_wish.c (wishes),
- * pool_plan.c (what next) and pool_time.c (timers). Every structure here is
+ * pool_slot.c (slots), pool_plan.c (what next) and pool_time.c (timers). Every structure here is
  * the pool's alone.
  */
 enum timer_kind { TIMER_CHILD, TIMER_AGE, TIMER_SLOT, TIMER_FORK, TIMER_STOP };
@@ -48,12 +48,13 @@ RB_HEAD(children, child);
 TAILQ_HEAD(child_queue, child);
 
 /* Which queue a slot stands in: at most one. */
-enum slot_queue { QUEUE_NONE, QUEUE_FILL, QUEUE_RENEW };
+enum slot_queue { QUEUE_NONE, QUEUE_FILL, QUEUE_RENEW, QUEUE_CARE, QUEUES };
 
 struct slot {
 	int			 nr;
 	bool			 open;
 	bool			 parked;
+	bool			 barred;	/* no successor: no use in it */
 	bool			 unsettled;	/* first worker still unknown */
 	int			 failures;	/* in a row */
 	int			 quick;		/* deaths in a row too young */
@@ -64,12 +65,6 @@ struct slot {
 	TAILQ_ENTRY(slot)	 link;
 };
 TAILQ_HEAD(slot_list, slot);
-
-struct caretaker {		/* asked for, not spawned yet */
-	int			 slot;
-	STAILQ_ENTRY(caretaker)	 link;
-};
-STAILQ_HEAD(caretakers, caretaker);
 
 struct pool {
 	struct pool_policy	 policy;
@@ -87,9 +82,8 @@ struct pool {
 	bool			 renewing;
 
 	struct slot		**slots;
-	int			 nslots, nopen, lowest_free, nparked;
-	struct slot_list	 fill, renew;
-	struct caretakers	 caretakers;
+	int			 nslots, nopen, lowest_free, nparked, nbarred;
+	struct slot_list	 queues[QUEUES];
 	int			 in_flight;	/* successors starting */
 
 	struct children		 children;
@@ -129,7 +123,8 @@ struct slot	*slot_open(struct pool *pool, enum pool_why why,
 		    int64_t now_ms);
 void		 slot_close(struct pool *pool, struct slot *slot,
 		    enum pool_why why, int64_t now_ms);
-struct slot	*slot_victim(struct pool *pool);
+void		 slot_close_surplus(struct pool *pool, enum pool_why why,
+		    int64_t now_ms);
 void		 slot_enqueue(struct pool *pool, struct slot *slot,
 		    enum slot_queue queue);
 void		 slot_dequeue(struct pool *pool, struct slot *slot);
@@ -138,6 +133,8 @@ void		 slot_judge(struct pool *pool, struct slot *slot,
 		    const struct child *child, int code, int64_t now_ms);
 void		 slot_successor_failed(struct pool *pool, struct slot *slot,
 		    int code, int64_t now_ms);
+void		 slot_uncared(struct pool *pool, struct slot *slot,
+		    int64_t now_ms);
 void		 slot_refill(struct pool *pool, struct slot *slot,
 		    enum pool_why why, int64_t now_ms);
 void		 slot_want_successor(struct pool *pool, struct slot *slot,

@@ -40,6 +40,15 @@ slot_open(struct pool *pool, enum pool_why why, int64_t now_ms)
 	return slot;
 }
 
+/* No further successor, until an operator scales. */
+static void
+bar(struct pool *pool, struct slot *slot, bool barred)
+{
+	if (slot->barred != barred)
+		pool->nbarred += barred ? 1 : -1;
+	slot->barred = barred;
+}
+
 static void
 park(struct pool *pool, struct slot *slot, bool parked)
 {
@@ -56,6 +65,7 @@ slot_close(struct pool *pool, struct slot *slot, enum pool_why why,
 	timer_disarm(pool, &slot->wait);
 	slot_dequeue(pool, slot);
 	park(pool, slot, false);
+	bar(pool, slot, false);
 	if (slot->successor != NULL)
 		child_order(pool, slot->successor, ON_STOP, why, now_ms);
 	if (slot->child != NULL)
@@ -73,19 +83,14 @@ slot_enqueue(struct pool *pool, struct slot *slot, enum slot_queue queue)
 	timer_disarm(pool, &slot->wait);
 	slot_dequeue(pool, slot);
 	slot->queued = queue;
-	if (queue == QUEUE_FILL)
-		TAILQ_INSERT_TAIL(&pool->fill, slot, link);
-	else
-		TAILQ_INSERT_TAIL(&pool->renew, slot, link);
+	TAILQ_INSERT_TAIL(&pool->queues[queue], slot, link);
 }
 
 void
 slot_dequeue(struct pool *pool, struct slot *slot)
 {
-	if (slot->queued == QUEUE_FILL)
-		TAILQ_REMOVE(&pool->fill, slot, link);
-	else if (slot->queued == QUEUE_RENEW)
-		TAILQ_REMOVE(&pool->renew, slot, link);
+	if (slot->queued != QUEUE_NONE)
+		TAILQ_REMOVE(&pool->queues[slot->queued], slot, link);
 	slot->queued = QUEUE_NONE;
 }
 
@@ -97,11 +102,12 @@ slot_refill(struct pool *pool, struct slot *slot, enum pool_why why,
 	int64_t	 delay = random_below(pool, pool->policy.spawn_jitter + 1);
 
 	slot->why = why;
-	slot_enqueue(pool, slot, QUEUE_FILL);
-	if (delay == 0)
-		return;
-	slot_dequeue(pool, slot);
-	timer_arm(pool, &slot->wait, now_ms + delay);
+	if (delay == 0) {
+		slot_enqueue(pool, slot, QUEUE_FILL);
+	} else {
+		slot_dequeue(pool, slot);
+		timer_arm(pool, &slot->wait, now_ms + delay);
+	}
 }
 
 void
@@ -114,20 +120,32 @@ slot_want_successor(struct pool *pool, struct slot *slot, enum pool_why why)
 		slot_enqueue(pool, slot, QUEUE_RENEW);
 }
 
-/* An operator scales: what was given up on is tried once more. */
+/* What was given up on in this slot is tried once more. */
+static void
+try_again(struct pool *pool, struct slot *slot, int64_t now_ms)
+{
+	if (slot->parked) {
+		park(pool, slot, false);
+		slot_refill(pool, slot, WHY_SCALE, now_ms);
+	}
+	if (!slot->barred)
+		return;
+	bar(pool, slot, false);
+	if (slot->child != NULL && slot->child->retire != WHY_NONE &&
+	    slot->successor == NULL)
+		slot_enqueue(pool, slot, QUEUE_RENEW);
+}
+
+/* An operator scales, or wants a new generation. */
 void
 slot_unpark_all(struct pool *pool, int64_t now_ms)
 {
 	int	 i;
 
-	if (pool->nparked == 0)
+	if (pool->nparked == 0 && pool->nbarred == 0)
 		return;
-	for (i = 0; i < pool->nslots; i++) {
-		if (!pool->slots[i]->parked)
-			continue;
-		park(pool, pool->slots[i], false);
-		slot_refill(pool, pool->slots[i], WHY_SCALE, now_ms);
-	}
+	for (i = 0; i < pool->nslots; i++)
+		try_again(pool, pool->slots[i], now_ms);
 }
 
 static bool
@@ -244,11 +262,24 @@ slot_successor_failed(struct pool *pool, struct slot *slot, int code,
 		renew_failed(pool, slot);
 	if (slot->child->retire == WHY_NONE)
 		return;
-	if (code != -1 && fatal(pool, code))
-		pool_say(pool, (struct pool_tell){ .kind = TELL_SLOT_PARKED,
-		    .slot = slot->nr, .n = code });
-	else
+	if (code == -1 || !fatal(pool, code)) {
 		slot_wait(pool, slot, now_ms);
+		return;
+	}
+	bar(pool, slot, true);
+	pool_say(pool, (struct pool_tell){ .kind = TELL_SLOT_BARRED,
+	    .slot = slot->nr, .n = code });
+}
+
+/* A caretaker died before it served. The straggler waits for another one. */
+void
+slot_uncared(struct pool *pool, struct slot *slot, int64_t now_ms)
+{
+	if (slot->open || pool->phase >= POOL_DOOR)
+		return;
+	slot->failures++;
+	slot_dequeue(pool, slot);
+	slot_wait(pool, slot, now_ms);
 }
 
 /* ---- who goes when the pool shrinks */
@@ -264,33 +295,58 @@ rank(const struct slot *slot)
 	return slot->child->core.state != CHILD_READY ? 2 : 3;
 }
 
-static bool
-goes_before(const struct pool *pool, const struct slot *a,
-    const struct slot *b)
+/* As qsort_r(3) wants it: negative if a goes first. */
+static int
+compare_going(const void *x, const void *y, void *arg)
 {
-	const struct child	*x = a->child, *y = b->child;
+	const struct slot	*a = *(struct slot *const *)x;
+	const struct slot	*b = *(struct slot *const *)y;
+	const struct pool	*pool = arg;
+	const struct child	*c = a->child, *d = b->child;
+	bool			 older;
 
 	if (rank(a) != rank(b))
-		return rank(a) < rank(b);
-	if (x == NULL || y == NULL)
-		return a->nr > b->nr;
-	if (pool->policy.cull == POOL_CULL_IDLEST && x->active != y->active &&
-	    x->active != -1 && y->active != -1)
-		return x->active < y->active;
-	if (pool->policy.cull == POOL_CULL_NEWEST)
-		return x->seq > y->seq;
-	return x->seq < y->seq;
+		return rank(a) - rank(b);
+	if (c == NULL || d == NULL)
+		return b->nr - a->nr;
+	if (pool->policy.cull == POOL_CULL_IDLEST && c->active != d->active &&
+	    c->active != -1 && d->active != -1)
+		return c->active < d->active ? -1 : 1;
+	older = c->seq < d->seq;
+	return older == (pool->policy.cull != POOL_CULL_NEWEST) ? -1 : 1;
 }
 
-struct slot *
-slot_victim(struct pool *pool)
+/* The one that goes first, to the front: no need to sort for one. */
+static void
+first_to_front(struct pool *pool, struct slot **open, int count)
 {
-	struct slot	*best = NULL;
-	int		 i;
+	struct slot	*first;
+	int		 i, best = 0;
+
+	for (i = 1; i < count; i++)
+		if (compare_going(&open[i], &open[best], pool) < 0)
+			best = i;
+	first = open[best];
+	open[best] = open[0];
+	open[0] = first;
+}
+
+/* Close those that go first, as many as there are too many. */
+void
+slot_close_surplus(struct pool *pool, enum pool_why why, int64_t now_ms)
+{
+	struct slot	**open = xcalloc((size_t)pool->nopen, sizeof(*open));
+	int		 surplus = pool->nopen - pool->target, count = 0, i;
 
 	for (i = 0; i < pool->nslots; i++)
-		if (pool->slots[i]->open && (best == NULL ||
-		    goes_before(pool, pool->slots[i], best)))
-			best = pool->slots[i];
-	return best;
+		if (pool->slots[i]->open)
+			open[count++] = pool->slots[i];
+	if (surplus == 1)
+		first_to_front(pool, open, count);
+	else
+		qsort_r(open, (size_t)count, sizeof(*open), compare_going,
+		    pool);
+	for (i = 0; i < surplus; i++)
+		slot_close(pool, open[i], why, now_ms);
+	free(open);
 }

@@ -66,12 +66,12 @@ pool_deadline_ms(const struct pool *pool)
 void
 pool_shift(struct pool *pool, int64_t ms)
 {
-	struct timer	*timer;
+	struct child	*child = NULL;
 
-	/* All by the same amount, so that the tree's order stays. */
-	for (timer = RB_MIN(timers, &pool->timers); timer != NULL;
-	    timer = RB_NEXT(timers, &pool->timers, timer))
-		timer->at_ms += ms;
+	while ((child = pool_next_child(pool, child)) != NULL)
+		if (child->limit.armed)
+			timer_arm(pool, &child->limit,
+			    child->limit.at_ms + ms);
 }
 
 /* 0 to limit - 1; 0 when limit is not positive. */

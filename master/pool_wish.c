@@ -1,6 +1,3 @@
-#include <stdlib.h>
-
-#include "common/mem.h"
 #include "master/pool_priv.h"
 
 /*
@@ -39,9 +36,8 @@ pool_scale(struct pool *pool, int64_t delta, int64_t now_ms)
 }
 
 void
-pool_drain(struct pool *pool, int64_t now_ms)
+pool_drain(struct pool *pool)
 {
-	(void)now_ms;
 	if (pool->drained || pool->phase != POOL_RUNNING)
 		return;
 	pool->drained = true;
@@ -97,14 +93,14 @@ pool_stop(struct pool *pool, bool fast, int64_t now_ms)
 }
 
 void
-pool_caretake(struct pool *pool, int slot, int64_t now_ms)
+pool_caretake(struct pool *pool, int nr)
 {
-	struct caretaker	*caretaker;
+	struct slot	*slot;
 
-	(void)now_ms;
-	if (slot < 0 || slot >= pool->nslots || pool->phase >= POOL_STOPPING)
+	if (nr < 0 || nr >= pool->nslots || pool->phase >= POOL_DOOR)
 		return;
-	caretaker = xcalloc(1, sizeof(*caretaker));
-	caretaker->slot = slot;
-	STAILQ_INSERT_TAIL(&pool->caretakers, caretaker, link);
+	slot = pool->slots[nr];
+	/* Open, it gets a worker; waiting, its last caretaker failed. */
+	if (!slot->open && !slot->wait.armed && slot->queued == QUEUE_NONE)
+		slot_enqueue(pool, slot, QUEUE_CARE);
 }

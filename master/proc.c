@@ -59,9 +59,17 @@ proc_signal(pid_t pid, int signo)
 }
 
 int
-proc_kill_group(pid_t pid)
+proc_kill(pid_t pid)
 {
-	return kill(-pid, SIGKILL);
+	/* The group, and the worker itself should it have left its group. */
+	kill(-pid, SIGKILL);
+	return kill(pid, SIGKILL);
+}
+
+void
+proc_kill_leftovers(pid_t pid)
+{
+	kill(-pid, SIGKILL);
 }
 
 pid_t

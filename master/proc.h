@@ -25,8 +25,10 @@ void	proc_release_signals(void);
 
 /* To one process, and CONT, so that a stopped one gets it, too. */
 void	proc_signal(pid_t pid, int signo);
-/* KILL to a worker's whole process group. 0, or -1 with errno. */
-int	proc_kill_group(pid_t pid);
+/* KILL to a worker and its whole process group. 0, or -1 with errno. */
+int	proc_kill(pid_t pid);
+/* KILL to what an ended worker, not reaped yet, left in its group. */
+void	proc_kill_leftovers(pid_t pid);
 
 struct proc_death {
 	pid_t	 pid;

@@ -193,6 +193,11 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("code", tell->n), log_str("msg",
 		    "this exit code says that there is no use in another"));
 		break;
+	case TELL_SLOT_BARRED:
+		log_event(EV_SLOT_BARRED, log_int("slot", tell->slot),
+		    log_int("code", tell->n), log_str("msg",
+		    "this exit code says that there is no use in another"));
+		break;
 	case TELL_FORK_WAIT:
 		log_event(EV_SPAWN_FAILED, log_int("slot", tell->slot),
 		    log_ms("delay", tell->ms),

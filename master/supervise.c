@@ -85,7 +85,8 @@ supervise_reap(struct supervise *s)
 	struct child		*child;
 	pid_t			 pid;
 
-	inbox_read(s->inbox);	/* last words before the verdict */
+	/* Last words before the verdict: all that the living may have said. */
+	inbox_read(s->inbox, 4 * pool_live(s->pool) + 1);
 	while ((pid = proc_ended()) > 0) {
 		child = pool_find(s->pool, pid);
 		/*
@@ -93,7 +94,7 @@ supervise_reap(struct supervise *s)
 		 * still is the group's and cannot be a stranger's.
 		 */
 		if (child != NULL)
-			proc_kill_group(pid);
+			proc_kill_leftovers(pid);
 		if (!proc_reap(pid, &death))
 			break;
 		if (child == NULL) {
@@ -129,7 +130,7 @@ do_signal(struct supervise *s, const struct act *act)
 		break;
 	case DO_KILL:
 		turnout_forget(s->turnout, info->pid);
-		if (proc_kill_group(info->pid) == -1)
+		if (proc_kill(info->pid) == -1)
 			report_kill_failed(&s->report, info);
 		break;
 	default:
@@ -190,20 +191,20 @@ arm_timers(struct supervise *s, int64_t now_ms)
 
 /*
  * Were we stopped, starved or frozen? An alarm that is overdue by a second
- * says so. Whatever waited for us then gets the time back.
+ * says so. We may have been away since the last run: that is what those who
+ * had a time limit get back.
  */
 static void
 notice_absence(struct supervise *s, int64_t now_ms)
 {
-	int64_t	 due_ms = health_due_ms(s->health), away_ms;
+	int64_t	 due_ms = health_due_ms(s->health);
 
 	if (s->armed_ms != -1 && (due_ms == -1 || s->armed_ms < due_ms))
 		due_ms = s->armed_ms;
 	if (due_ms == -1 || now_ms - due_ms < AWAY_MS)
 		return;
-	away_ms = now_ms - s->last_run_ms;
-	log_event(EV_MASTER_AWAY, log_ms("for", away_ms));
-	pool_shift(s->pool, away_ms);
+	log_event(EV_MASTER_AWAY, log_ms("for", now_ms - due_ms));
+	pool_shift(s->pool, now_ms - s->last_run_ms);
 	health_forgive(s->health, now_ms);
 }
 

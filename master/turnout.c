@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "master/listener.h"
 #include "master/pool.h"
@@ -29,7 +30,6 @@ struct parting {		/* steered away from, not told yet */
 struct parked {
 	struct turnout		*turnout;
 	int			 slot;
-	bool			 called;	/* a caretaker is asked for */
 	int			 count;
 	struct event		*events[FDS_A_SLOT];
 };
@@ -90,8 +90,7 @@ on_straggler(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (i = 0; i < parked->count; i++)
 		event_del(parked->events[i]);
-	parked->called = true;
-	pool_caretake(t->pool, parked->slot, clock_now_ms());
+	pool_caretake(t->pool, parked->slot);
 	t->run(t->arg);
 }
 
@@ -110,9 +109,11 @@ parked_new(struct turnout *t, int slot)
 		    on_straggler, parked);
 		if (event == NULL)
 			break;
-		event_priority_set(event, t->priority);
-		event_add(event, NULL);
 		parked->events[parked->count++] = event;
+		if (event_priority_set(event, t->priority) == -1 ||
+		    event_add(event, NULL) == -1)
+			log_event(EV_LOOP_NOTE,
+			    log_str("msg", "cannot watch a parked socket"));
 	}
 	return parked;
 }

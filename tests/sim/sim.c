@@ -313,8 +313,6 @@ sim_pass(struct sim *sim, int64_t ms, bool shift)
 			sim->procs[i].due_ms += ms;
 	if (sim->stop_by_ms != SIM_NEVER)
 		sim->stop_by_ms += ms;
-	if (sim->fork_wait_ms > sim->now_ms - ms)
-		sim->fork_wait_ms += ms;
 }
 
 /* ---- facts */
@@ -410,7 +408,7 @@ sim_drain(struct sim *sim)
 {
 	sim_note(sim, "drain", -1, -1, -1);
 	sim->touched = true;
-	pool_drain(sim->pool, sim->now_ms);
+	pool_drain(sim->pool);
 }
 
 void
@@ -458,5 +456,5 @@ sim_caretake(struct sim *sim, int slot)
 {
 	sim_note(sim, "caretake", slot, -1, -1);
 	sim->touched = true;
-	pool_caretake(sim->pool, slot, sim->now_ms);
+	pool_caretake(sim->pool, slot);
 }

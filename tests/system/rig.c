@@ -292,11 +292,18 @@ rig_signal(struct rig *r, int signo)
 	cr_assert_eq(kill(r->pid, signo), 0, "kill: %s", strerror(errno));
 }
 
+/* The kernel bounds what all processes of a user have queued: EAGAIN. */
 void
 rig_queue(struct rig *r, int value)
 {
-	cr_assert_eq(sigqueue(r->pid, SIGRTMIN + 1,
-	    (union sigval){ .sival_int = value }), 0);
+	union sigval with = { .sival_int = value };
+	int64_t until = rig_now_ms() + WAIT_MS;
+
+	while (sigqueue(r->pid, SIGRTMIN + 1, with) == -1) {
+		if (errno != EAGAIN || rig_now_ms() > until)
+			rig_fail(r, "sigqueue: %s", strerror(errno));
+		rig_nap();
+	}
 }
 
 bool

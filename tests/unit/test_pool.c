@@ -396,7 +396,7 @@ Test(pool, drains_and_is_restored_by_scaling_up_alone)
 	struct pool_policy	 policy = rig_policy();
 
 	rig_ready(&rig, &policy, 3);
-	pool_drain(rig.pool, rig.now_ms);
+	pool_drain(rig.pool);
 	rig_turn(&rig);
 	cr_expect(eq(int, rig.nsignals, 3));
 	cr_expect(eq(int, pool_target(rig.pool), 0));

@@ -250,7 +250,7 @@ Test(pool_renew, a_caretaker_serves_a_slot_and_counts_as_a_leaver)
 	pool_scale(rig.pool, -1, rig.now_ms);
 	rig_turn(&rig);
 	rig_all_gone(&rig);
-	pool_caretake(rig.pool, 0, rig.now_ms);
+	pool_caretake(rig.pool, 0);
 	rig_turn(&rig);
 	cr_assert(eq(int, rig.nspawns, 3));
 	cr_expect(rig.spawns[2].caretaker);
