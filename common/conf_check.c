@@ -96,8 +96,11 @@ check_bind(struct conf_load *load)
 			conf_report(load, from, key,
 			    "none goes with no other address");
 		for (size_t j = 0; j < i; j++)
+			/* Port 0 is another one each time. */
 			if (strcmp(listen->bind[i].text,
-			    listen->bind[j].text) == 0) {
+			    listen->bind[j].text) == 0 &&
+			    (listen->bind[i].kind != ADDR_TCP ||
+			    listen->bind[i].port != 0)) {
 				conf_report(load, from, key,
 				    "%.128s is given twice",
 				    listen->bind[i].text);

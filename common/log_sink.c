@@ -132,14 +132,13 @@ syslog_connect(void)
 	return fd;
 }
 
-static int
-open_syslog(const char *ident, struct sink *out, struct err *err)
+static void
+open_syslog(const char *ident, struct sink *out)
 {
 	*out = (struct sink){ .way = WAY_SYSLOG, .own = true, .ident = ident };
 	tzset();	/* now, so that no line has to read the zone's file */
-	if ((out->fd = syslog_connect()) == -1)
-		return err_sys(err, "cannot reach syslog at %s", syslog_path);
-	return 0;
+	/* Not there yet? Each line tries again. */
+	out->fd = syslog_connect();
 }
 
 static void
@@ -156,12 +155,12 @@ int
 log_sink_open(const char *target, const char *ident, struct err *err)
 {
 	struct sink	 fresh;
-	int		 result;
+	int		 result = 0;
 
 	if (strcmp(target, "stderr") == 0)
 		result = open_stderr(&fresh, err);
 	else if (strcmp(target, "syslog") == 0)
-		result = open_syslog(ident, &fresh, err);
+		open_syslog(ident, &fresh);
 	else
 		result = open_file(target, &fresh, err);
 	if (result == 0)

@@ -13,6 +13,7 @@
 #include "common/fd.h"
 #include "common/mem.h"
 
+#define EXIT_STOPPED	75	/* EX_TEMPFAIL: no worker was ever ready */
 #define EXIT_SYSTEM	71
 #define LOOK_MS		100
 
@@ -34,6 +35,16 @@ exit_code(pid_t child, int flags)
 	    EXIT_SYSTEM;
 }
 
+/* It ended without having been ready: that is no success, whatever it says. */
+static int
+never_ready(int code)
+{
+	if (code != 0)
+		return code;
+	fprintf(stderr, "muster: stopped before the pool was ready\n");
+	return EXIT_STOPPED;
+}
+
 /*
  * Wait for the verdict. Not for the end of file alone: a process that the
  * child has forked may hold the other end for longer than the child lives, so
@@ -53,9 +64,9 @@ verdict(int fd, pid_t child)
 		if (n == 1)
 			return 0;
 		if (code != -1)
-			return code;
+			return never_ready(code);
 		if (n == 0)
-			return exit_code(child, 0);
+			return never_ready(exit_code(child, 0));
 		poll(&watch, 1, LOOK_MS);
 	}
 }
@@ -126,6 +137,8 @@ daemon_ready(struct daemon_parent *parent)
 	fd_null(STDOUT_FILENO);
 	fd_null(STDERR_FILENO);
 	send(parent->fd, "", 1, MSG_NOSIGNAL);
+	close(parent->fd);
+	parent->fd = -1;
 }
 
 void
@@ -133,6 +146,7 @@ daemon_free(struct daemon_parent *parent)
 {
 	if (parent == NULL)
 		return;
-	close(parent->fd);
+	if (parent->fd != -1)
+		close(parent->fd);
 	free(parent);
 }

@@ -78,7 +78,12 @@ open_log(const struct conf *conf, struct err *err)
 				    conf->master.log_level,
 				    conf->master.log_format };
 
-	return log_open(&options, err);
+	if (log_open(&options, err) == -1)
+		return -1;
+	if (log_fd() == -1)
+		fprintf(stderr, "muster: cannot reach syslog: what is logged "
+		    "is lost, and counted, until it is there\n");
+	return 0;
 }
 
 /* Each step has its place for a reason. 0, or the exit code with err. */

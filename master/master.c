@@ -1,5 +1,6 @@
 #include "master/master.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -134,7 +135,7 @@ act_on(struct master *m, const struct orders *orders)
 {
 	unsigned	 i;
 
-	for (i = 0; i < orders->fast_stops; i++)
+	if (orders->fast_stops > 0)
 		master_request(m, WISH_FAST_STOP, 0);
 	for (i = 0; i < orders->stops && i < 2; i++)
 		master_request(m, WISH_STOP, 0);
@@ -152,15 +153,18 @@ act_on(struct master *m, const struct orders *orders)
 		master_request(m, WISH_DRAIN, 0);
 }
 
+/* Only these say that there is none; to be out of descriptors does not. */
 static bool
 has_terminal(void)
 {
 	int	 fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK |
 		    O_CLOEXEC);
 
-	if (fd != -1)
-		close(fd);
-	return fd != -1;
+	if (fd == -1)
+		return errno != ENXIO && errno != EIO && errno != ENODEV &&
+		    errno != ENOENT;
+	close(fd);
+	return true;
 }
 
 static void
@@ -168,13 +172,13 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 {
 	struct master		*m = arg;
 	struct orders_context	 context = { m->conf->signals,
-				    m->had_terminal, false };
+				    m->had_terminal, has_terminal, false };
 	struct orders		 orders;
 
 	(void)fd;
 	(void)what;
-	log_hold();		/* fork first, tell of it afterwards */
-	context.hung_up = m->had_terminal && !has_terminal();
+	/* Fork first, tell of it afterwards: supervise_run() releases it. */
+	log_hold();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
 	supervise_run(m->supervise);
@@ -182,7 +186,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life */
 
-/* A daemon's stderr ends: such lines go to syslog, or nowhere without one. */
+/* A daemon's stderr ends: such lines go to syslog from now on. */
 static void
 leave_stderr(const struct conf_master *conf)
 {
@@ -190,14 +194,11 @@ leave_stderr(const struct conf_master *conf)
 				    conf->log_level, conf->log_format };
 	struct err		 err;
 
-	if (strcmp(conf->log, "stderr") != 0 || log_open(&options, &err) == 0)
+	if (strcmp(conf->log, "stderr") != 0)
 		return;
-	log_event(EV_LOG_FAILED, log_str("path", "syslog"),
-	    log_str("error", err.text));
-	options.target = "/dev/null";
-	if (log_open(&options, &err) == -1)
-		log_event(EV_LOG_FAILED, log_str("path", options.target),
-		    log_str("error", err.text));
+	if (log_open(&options, &err) == 0 && log_fd() == -1)
+		fprintf(stderr, "muster: cannot reach syslog: what is logged "
+		    "is lost, and counted, until it is there\n");
 }
 
 static void
@@ -329,8 +330,11 @@ master_run(struct master *m)
 	    log_str("name", m->conf->master.name),
 	    log_int("workers", m->conf->pool.workers));
 	supervise_run(m->supervise);
-	if (event_base_dispatch(m->base) == -1)
+	if (event_base_dispatch(m->base) == -1) {
+		log_event(EV_MASTER_FAILED, log_str("msg",
+		    "the event loop failed"), log_int("code", EX_OSERR));
 		return EX_OSERR;
+	}
 	code = exit_code(m);
 	end_ms = clock_now_ms();
 	log_event(EV_MASTER_STOP, log_int("pid", getpid()),

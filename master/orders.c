@@ -8,6 +8,9 @@
 #include "master/proc.h"
 #include "master/sigq.h"
 
+/* More than the pipe holds: what comes meanwhile is the next turn's. */
+#define RECORDS_A_TURN	4096
+
 /*
  * A HUP from the kernel, or one that comes when the terminal is gone, is a
  * hang-up; TTIN, TTOU and WINCH of a terminal are job control and resizes.
@@ -60,7 +63,7 @@ describe(const struct sigq_record *record, unsigned times, char *out,
 	proc_name(record->pid, name, sizeof(name));
 	snprintf(out, size, "SIG%s from pid %d (%s) uid %u%s",
 	    sigq_name((enum sigq_kind)record->kind), record->pid,
-	    name[0] == '\0' ? "gone" : name, (unsigned)record->uid, count);
+	    name[0] == '\0' ? "?" : name, (unsigned)record->uid, count);
 }
 
 /* Who sent it, as a field; the kernel has no pid, and its uid is nobody's. */
@@ -125,9 +128,9 @@ static void
 tell_records(const struct orders_context *context)
 {
 	struct sigq_record	 record, last;
-	unsigned		 times = 0;
+	unsigned		 times = 0, most = RECORDS_A_TURN;
 
-	while (sigq_next(&record)) {
+	while (most-- > 0 && sigq_next(&record)) {
 		if (times > 0 && same(&record, &last)) {
 			times++;
 			continue;
@@ -168,14 +171,16 @@ count(struct orders *orders, enum effect effect, unsigned times)
 }
 
 void
-orders_take(const struct orders_context *context, struct orders *orders)
+orders_take(struct orders_context *context, struct orders *orders)
 {
 	struct sigq_taken	 taken;
 	int			 kind;
 
 	memset(orders, 0, sizeof(*orders));
-	tell_records(context);
 	sigq_take(&taken);
+	context->hung_up = context->had_terminal &&
+	    taken.sent[SIGQ_HUP] > 0 && !context->has_terminal();
+	tell_records(context);
 	for (kind = 0; kind < CONF_SIGNALS; kind++) {
 		count(orders, orders_effect(context, kind, false),
 		    taken.sent[kind]);
@@ -184,5 +189,5 @@ orders_take(const struct orders_context *context, struct orders *orders)
 	}
 	orders->deaths = taken.sent[SIGQ_CHLD] + taken.kernel[SIGQ_CHLD];
 	orders->scale += taken.scale;
-	orders->scaled |= taken.scale != 0;
+	orders->scaled |= taken.scales > 0;
 }

@@ -269,7 +269,7 @@ became_ready(struct pool *pool, struct child *child, int64_t now_ms)
 
 	child->info.ready_ms = now_ms;
 	if (child->info.caretaker) {
-		pool->slots[child->info.slot]->failures = 0;
+		pool->slots[child->info.slot]->uncared = 0;
 		/* It leaves by itself; the graceful limit runs from now. */
 		detach(pool, child, WHY_CARETAKER);
 		step(pool, child, ON_LEAVING, now_ms);

@@ -71,6 +71,7 @@ enum tell_kind {
 	TELL_SLOT_WAIT,		/* slot, n: failures, ms: delay */
 	TELL_SLOT_PARKED,	/* slot, n: exit code */
 	TELL_SLOT_BARRED,	/* slot, n: exit code of a successor */
+	TELL_CARE_WAIT,		/* slot, n: failed caretakers, ms: delay */
 	TELL_FORK_WAIT,		/* slot, n: failures, ms: delay */
 	TELL_RETIRE,		/* child, why: it gets a successor */
 	TELL_RENEW_DONE,	/* n: generation */
@@ -131,7 +132,7 @@ void		 pool_retire(struct pool *pool, struct child *child,
  */
 void		 pool_exited(struct pool *pool, struct child *child, int code,
 		    int64_t now_ms);
-/* A parked socket of a slot without a worker has a client waiting. */
+/* A slot that nobody serves (closed, waiting, parked) has a client waiting. */
 void		 pool_caretake(struct pool *pool, int slot);
 /* How many connections it has, for cull = idlest; -1: not known. */
 void		 pool_set_active(struct pool *pool, struct child *child,

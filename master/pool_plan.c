@@ -39,9 +39,7 @@ stop_goes_on(struct pool *pool, int64_t now_ms)
 static void
 slot_waited(struct pool *pool, struct slot *slot)
 {
-	if (!slot->open)
-		slot_enqueue(pool, slot, QUEUE_CARE);
-	else if (slot->child == NULL)
+	if (slot->child == NULL)
 		slot_enqueue(pool, slot, QUEUE_FILL);
 	else if (slot->child->retire != WHY_NONE && slot->successor == NULL)
 		slot_enqueue(pool, slot, QUEUE_RENEW);
@@ -63,6 +61,9 @@ expire(struct pool *pool, struct timer *timer, int64_t now_ms)
 		break;
 	case TIMER_SLOT:
 		slot_waited(pool, timer->owner);
+		break;
+	case TIMER_CARE:
+		slot_care(pool, timer->owner);
 		break;
 	case TIMER_STOP:
 		stop_goes_on(pool, now_ms);

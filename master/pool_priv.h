@@ -16,7 +16,8 @@
  * pool_slot.c (slots), pool_plan.c (what next) and pool_time.c (timers). Every structure here is
  * the pool's alone.
  */
-enum timer_kind { TIMER_CHILD, TIMER_AGE, TIMER_SLOT, TIMER_FORK, TIMER_STOP };
+enum timer_kind { TIMER_CHILD, TIMER_AGE, TIMER_SLOT, TIMER_CARE, TIMER_FORK,
+	TIMER_STOP };
 
 struct timer {
 	RB_ENTRY(timer)	 entry;
@@ -61,6 +62,8 @@ struct slot {
 	enum pool_why		 why;		/* of the next spawn */
 	struct child		*child, *successor;
 	struct timer		 wait;		/* not before */
+	int			 uncared;	/* caretakers that failed */
+	struct timer		 care;		/* no other one before */
 	enum slot_queue		 queued;
 	TAILQ_ENTRY(slot)	 link;
 };
@@ -133,6 +136,7 @@ void		 slot_judge(struct pool *pool, struct slot *slot,
 		    const struct child *child, int code, int64_t now_ms);
 void		 slot_successor_failed(struct pool *pool, struct slot *slot,
 		    int code, int64_t now_ms);
+void		 slot_care(struct pool *pool, struct slot *slot);
 void		 slot_uncared(struct pool *pool, struct slot *slot,
 		    int64_t now_ms);
 void		 slot_refill(struct pool *pool, struct slot *slot,

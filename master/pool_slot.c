@@ -14,6 +14,7 @@ slot_new(struct pool *pool)
 
 	slot->nr = pool->nslots;
 	timer_init(&slot->wait, TIMER_SLOT, slot);
+	timer_init(&slot->care, TIMER_CARE, slot);
 	if ((pool->nslots & (pool->nslots - 1)) == 0)
 		pool->slots = xreallocarray(pool->slots,
 		    pool->nslots == 0 ? 1 : (size_t)pool->nslots * 2,
@@ -80,7 +81,8 @@ slot_close(struct pool *pool, struct slot *slot, enum pool_why why,
 void
 slot_enqueue(struct pool *pool, struct slot *slot, enum slot_queue queue)
 {
-	timer_disarm(pool, &slot->wait);
+	if (queue != QUEUE_CARE)
+		timer_disarm(pool, &slot->wait);
 	slot_dequeue(pool, slot);
 	slot->queued = queue;
 	TAILQ_INSERT_TAIL(&pool->queues[queue], slot, link);
@@ -275,11 +277,22 @@ slot_successor_failed(struct pool *pool, struct slot *slot, int code,
 void
 slot_uncared(struct pool *pool, struct slot *slot, int64_t now_ms)
 {
-	if (slot->open || pool->phase >= POOL_DOOR)
-		return;
-	slot->failures++;
-	slot_dequeue(pool, slot);
-	slot_wait(pool, slot, now_ms);
+	int64_t	 delay = backoff(pool, ++slot->uncared);
+
+	if (slot->queued == QUEUE_CARE)
+		slot_dequeue(pool, slot);
+	timer_arm(pool, &slot->care, now_ms + delay);
+	pool_say(pool, (struct pool_tell){ .kind = TELL_CARE_WAIT,
+	    .slot = slot->nr, .n = slot->uncared, .ms = delay });
+}
+
+/* Nobody serves the slot, and nobody is about to. */
+void
+slot_care(struct pool *pool, struct slot *slot)
+{
+	if (slot->child == NULL && slot->queued == QUEUE_NONE &&
+	    !slot->care.armed)
+		slot_enqueue(pool, slot, QUEUE_CARE);
 }
 
 /* ---- who goes when the pool shrinks */

@@ -95,12 +95,6 @@ pool_stop(struct pool *pool, bool fast, int64_t now_ms)
 void
 pool_caretake(struct pool *pool, int nr)
 {
-	struct slot	*slot;
-
-	if (nr < 0 || nr >= pool->nslots || pool->phase >= POOL_DOOR)
-		return;
-	slot = pool->slots[nr];
-	/* Open, it gets a worker; waiting, its last caretaker failed. */
-	if (!slot->open && !slot->wait.armed && slot->queued == QUEUE_NONE)
-		slot_enqueue(pool, slot, QUEUE_CARE);
+	if (nr >= 0 && nr < pool->nslots && pool->phase < POOL_DOOR)
+		slot_care(pool, pool->slots[nr]);
 }

@@ -185,6 +185,7 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		tell_gave_up(report, tell);
 		break;
 	case TELL_SLOT_WAIT:
+	case TELL_CARE_WAIT:
 		log_event(EV_SLOT_WAIT, log_int("slot", tell->slot),
 		    log_int("failures", tell->n), log_ms("delay", tell->ms));
 		break;

@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <ucontext.h>
 #include <unistd.h>
+
+/* So many SIGRTMIN+1 in a turn of the loop; then it has its turn. */
+#define STORM	256
 
 static const struct signal_row {
 	int		 signo;		/* 0: SIGRTMIN+1, no constant */
@@ -29,6 +33,7 @@ static int		 pipe_fds[2] = { -1, -1 };
 static signed char	 kind_of[NSIG];
 static atomic_uint	 sent[SIGQ_KINDS], from_kernel[SIGQ_KINDS];
 static _Atomic int64_t	 scale_sum;
+static atomic_uint	 scales, valid;	/* SIGRTMIN+1: all, those that count */
 
 static int
 signal_number(enum sigq_kind kind)
@@ -43,6 +48,18 @@ sigq_value_ok(const struct sigq_record *record)
 	    record->value <= SIGQ_VALUE_MAX;
 }
 
+/*
+ * Real-time signals are queued: while they come faster than we return, the
+ * loop would get no turn. After some, the rest stays with the kernel, in the
+ * mask that is restored on return, until sigq_take().
+ */
+static void
+pause_storm(int signo, ucontext_t *context)
+{
+	if (atomic_load(&scales) >= STORM)
+		sigaddset(&context->uc_sigmask, signo);
+}
+
 /* Counter first, record second: a full pipe costs the sender's name alone. */
 static void
 on_signal(int signo, siginfo_t *info, void *context)
@@ -53,15 +70,18 @@ on_signal(int signo, siginfo_t *info, void *context)
 	struct sigq_record	 record = { .kind = (int32_t)kind,
 				    .code = info->si_code };
 
-	(void)context;
 	if (!by_kernel) {
 		record.pid = info->si_pid;
 		record.uid = (int32_t)info->si_uid;
 	}
 	if (kind == SIGQ_SCALE) {
 		record.value = info->si_value.sival_int;
-		if (sigq_value_ok(&record))
+		if (sigq_value_ok(&record)) {
 			atomic_fetch_add(&scale_sum, record.value);
+			atomic_fetch_add(&valid, 1);
+		}
+		atomic_fetch_add(&scales, 1);
+		pause_storm(signo, context);
 	}
 	atomic_fetch_add(by_kernel ? &from_kernel[kind] : &sent[kind], 1);
 	if (write(pipe_fds[1], &record, sizeof(record)) == -1) {
@@ -172,6 +192,17 @@ sigq_next(struct sigq_record *record)
 	return n == (ssize_t)sizeof(*record);
 }
 
+/* The rest of a storm may come. */
+static void
+go_on(void)
+{
+	sigset_t	 set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 1);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void
 sigq_take(struct sigq_taken *taken)
 {
@@ -181,7 +212,10 @@ sigq_take(struct sigq_taken *taken)
 		taken->sent[kind] = atomic_exchange(&sent[kind], 0);
 		taken->kernel[kind] = atomic_exchange(&from_kernel[kind], 0);
 	}
+	taken->scales = atomic_exchange(&valid, 0);
 	taken->scale = atomic_exchange(&scale_sum, 0);
+	if (atomic_exchange(&scales, 0) >= STORM)
+		go_on();
 }
 
 const char *

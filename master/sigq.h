@@ -36,7 +36,8 @@ struct sigq_record {
 struct sigq_taken {
 	unsigned	 sent[SIGQ_KINDS];	/* by processes */
 	unsigned	 kernel[SIGQ_KINDS];	/* by the kernel: a terminal */
-	int64_t		 scale;		/* the sum of SIGRTMIN+1's values */
+	unsigned	 scales;	/* SIGRTMIN+1 with a valid value */
+	int64_t		 scale;		/* and the sum of their values */
 };
 
 /* The bounds of a value that SIGRTMIN+1 may carry. */

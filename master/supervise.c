@@ -26,10 +26,13 @@
 #include "master/spawn.h"
 #include "master/turnout.h"
 
+/* Messages that are read before a death is judged, and some per worker. */
+#define LAST_WORDS	256
 /* An alarm that comes later than this says that we were away. */
 #define AWAY_MS		1000
-/* How often lost log lines are tried to be told of. */
-#define LOG_RETRY_MS	1000
+/* How soon lost log lines are tried to be told of: ever more rarely. */
+#define LOG_RETRY_MS		1000
+#define LOG_RETRY_MAX_MS	60000
 
 struct supervise {
 	struct event_base	*base;
@@ -44,6 +47,7 @@ struct supervise {
 	struct event		*timer;		/* the pool's next deadline */
 	struct event		*turn;		/* more forks, next turn */
 	struct event		*log_retry;
+	int64_t			 log_retry_ms;
 	int64_t			 armed_ms;	/* timer's time, or -1 */
 	int64_t			 last_run_ms;
 	bool			 over;
@@ -86,7 +90,7 @@ supervise_reap(struct supervise *s)
 	pid_t			 pid;
 
 	/* Last words before the verdict: all that the living may have said. */
-	inbox_read(s->inbox, 4 * pool_live(s->pool) + 1);
+	inbox_read(s->inbox, LAST_WORDS + 4 * pool_live(s->pool));
 	while ((pid = proc_ended()) > 0) {
 		child = pool_find(s->pool, pid);
 		/*
@@ -178,6 +182,10 @@ arm_timers(struct supervise *s, int64_t now_ms)
 
 	if (due_ms == -1 || (other_ms != -1 && other_ms < due_ms))
 		due_ms = other_ms;
+	/* While time limits run, absence is noticed to the second. */
+	if (due_ms > now_ms + AWAY_MS &&
+	    pool_live(s->pool) != pool_ready(s->pool))
+		due_ms = now_ms + AWAY_MS;
 	if (due_ms == -1)
 		event_del(s->timer);
 	else if (due_ms != s->armed_ms || !evtimer_pending(s->timer, NULL))
@@ -186,7 +194,7 @@ arm_timers(struct supervise *s, int64_t now_ms)
 	if (pool_hungry(s->pool))
 		event_active(s->turn, EV_TIMEOUT, 0);
 	if (log_lossy() && !evtimer_pending(s->log_retry, NULL))
-		arm(s->log_retry, LOG_RETRY_MS);
+		arm(s->log_retry, s->log_retry_ms = LOG_RETRY_MS);
 }
 
 /*
@@ -262,8 +270,11 @@ on_log_retry(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	log_retry();
-	if (log_lossy())
-		arm(s->log_retry, LOG_RETRY_MS);
+	if (!log_lossy())
+		return;
+	if ((s->log_retry_ms *= 2) > LOG_RETRY_MAX_MS)
+		s->log_retry_ms = LOG_RETRY_MAX_MS;
+	arm(s->log_retry, s->log_retry_ms);
 }
 
 static void

@@ -125,7 +125,9 @@ watch_slot(struct turnout *t, int slot)
 	bool			 empty;
 
 	pool_slot(t->pool, slot, &info);
-	empty = !info.open && !t->busy[slot];
+	/* Open and empty, it is filled at once, or waits, or is parked. */
+	empty = !t->busy[slot] &&
+	    (!info.open || info.parked || info.fill_at_ms != -1);
 	if (empty && t->parked[slot] == NULL)
 		t->parked[slot] = parked_new(t, slot);
 	if (empty)

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -270,6 +271,19 @@ starve(struct listener *listener, int error)
 	return outcome;
 }
 
+/*
+ * A Unix socket that was shut down (abstract ones, at the last stop) stays
+ * readable, with nothing to accept: waiting for it would spin.
+ */
+static bool
+was_shut(const struct listener *listener)
+{
+	struct pollfd	 poll_fd = { .fd = listener->fd, .events = POLLRDHUP };
+
+	return strncmp(listener->socket->text, "unix:", 5) == 0 &&
+	    poll(&poll_fd, 1, 0) == 1;
+}
+
 static void
 accept_batch(struct listener *listener, int batch)
 {
@@ -285,7 +299,8 @@ accept_batch(struct listener *listener, int batch)
 		got |= outcome == GOT;
 		check_limit(acceptor);
 	}
-	if (outcome == SHUT) {
+	if (outcome == SHUT ||
+	    (outcome == NONE && !got && was_shut(listener))) {
 		listener->shut = true;
 		stop_waiting(listener);
 	} else if (got && listener->waits) {

@@ -51,7 +51,10 @@ const char	*conn_held(const struct conn *conn, size_t *len);
 /* Keep these bytes behind those already kept. */
 void		 conn_keep(struct conn *conn, const char *data, size_t len);
 
-/* Send what was kept and these bytes: the answers to so many requests. */
+/*
+ * Send what was kept and these bytes: the answers to so many requests. Once
+ * for each input() at most.
+ */
 void		 conn_reply(struct conn *conn, const char *data, size_t len,
 		    uint64_t requests);
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,7 @@ conn_reply(struct conn *conn, const char *data, size_t len, uint64_t requests)
 	struct iovec	 iov[2];
 	size_t		 count = 0;
 
+	assert(conn->out_len == 0);
 	if (conn->held_len > 0)
 		iov[count++] = (struct iovec){ conn->held, conn->held_len };
 	iov[count++] = (struct iovec){ (void *)(uintptr_t)data, len };

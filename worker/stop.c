@@ -44,11 +44,12 @@ stop_install(const struct conf_worker *conf)
 
 	if ((wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
 		return -1;
-	sigaction(SIGTTIN, &ignore, NULL);
-	sigaction(SIGTTOU, &ignore, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(conf_fast_signal(conf), &fast, NULL);
-	sigaction(conf->stop_signal, &stop, NULL);
+	if (sigaction(SIGTTIN, &ignore, NULL) == -1 ||
+	    sigaction(SIGTTOU, &ignore, NULL) == -1 ||
+	    sigaction(SIGPIPE, &ignore, NULL) == -1 ||
+	    sigaction(conf_fast_signal(conf), &fast, NULL) == -1 ||
+	    sigaction(conf->stop_signal, &stop, NULL) == -1)
+		return -1;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	return wake_fd;

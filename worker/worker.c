@@ -161,6 +161,8 @@ on_beat(void *arg)
 {
 	struct worker	*worker = arg;
 
+	if (log_lossy())
+		log_retry();
 	if (worker->epoll_fd != -1 && !worker->draining)
 		acceptor_try(worker->acceptor);
 }
@@ -206,28 +208,27 @@ static int
 part_unlearn(struct worker *worker, struct err *err)
 {
 	const struct worker_boot	*boot = worker->boot;
+	int				 last = boot->conf->master.daemon ?
+					    STDERR_FILENO : STDIN_FILENO;
 	size_t				 i;
-	int				*keep;
+	int				*keep, fd, result;
 
-	dup2(boot->null_fd, STDIN_FILENO);
-	/* A daemon lets go of its starter's terminal or pipe, all of it. */
-	if (boot->conf->master.daemon) {
-		dup2(boot->null_fd, STDOUT_FILENO);
-		dup2(boot->null_fd, STDERR_FILENO);
-	}
 	log_to_master(boot->up_fd);
+	/* A daemon lets go of its starter's terminal or pipe, all of it. */
+	for (fd = STDIN_FILENO; fd <= last; fd++)
+		if (dup2(boot->null_fd, fd) == -1)
+			return err_sys(err, "cannot put /dev/null on %d", fd);
 	keep = xcalloc(boot->nsockets + 3, sizeof(*keep));
 	for (i = 0; i < boot->nsockets; i++)
 		keep[i] = boot->sockets[i].fd;
 	keep[i++] = boot->up_fd;
 	keep[i++] = boot->life_fd;
 	keep[i++] = boot->board_fd;
-	if (fd_close_except(keep, i) == -1)
+	result = fd_close_except(keep, i);
+	if (result == -1)
 		err_sys(err, "cannot close the master's descriptors");
-	else
-		i = 0;
 	free(keep);
-	return i == 0 ? 0 : -1;
+	return result;
 }
 
 static int
@@ -414,6 +415,7 @@ worker_run(const struct worker_boot *boot)
 		code = WORKER_EXIT_OSERR;
 	}
 	worker.app->fini(&worker.context);
+	log_retry();		/* the last chance to tell of lost lines */
 	/* All else ends with the process, and quicker than by hand. */
 	return code;
 }

@@ -143,6 +143,10 @@ sim_judge_spawn(struct sim *sim, const struct act *act)
 	judge_requests(sim, act->max_requests);
 	if (!pool_slot(sim->pool, act->slot, &slot))
 		sim_violation(sim, "a spawn for slot %d", act->slot);
+	else if (act->caretaker &&
+	    sim->now_ms < sim->care_wait_ms[act->slot])
+		sim_violation(sim, "a caretaker for slot %d before its time",
+		    act->slot);
 	else if (act->caretaker)
 		return;
 	else if (slot.child == NULL)
@@ -239,7 +243,6 @@ judge_parked(struct sim *sim, const struct pool_tell *tell)
 {
 	struct slot_info	 slot;
 	size_t			 i;
-	int			 j;
 
 	for (i = 0; i < sim->policy.nfatal_codes; i++)
 		if (sim->policy.fatal_codes[i] == tell->n)
@@ -248,15 +251,27 @@ judge_parked(struct sim *sim, const struct pool_tell *tell)
 		sim_violation(sim, "parked by code %lld", (long long)tell->n);
 	if (!pool_slot(sim->pool, tell->slot, &slot))
 		return;
-	/* Of a successor it only says that there will be no other. */
-	for (j = 0; slot.child != NULL && j < sim->nprocs; j++)
-		if (sim->procs[j].child == slot.child)
-			sim->procs[j].heirless = true;
 	if (slot.child != NULL)
-		return;
+		sim_violation(sim, "parked, with a child");
 	/* Nothing is held against it when it is tried again. */
 	sim->slots[tell->slot] = (struct sim_slot){ .open = true,
 	    .parked = true };
+}
+
+/* There will be no other successor, until somebody scales. */
+static void
+judge_barred(struct sim *sim, const struct pool_tell *tell)
+{
+	struct slot_info	 slot;
+	int			 i;
+
+	if (!pool_slot(sim->pool, tell->slot, &slot) || slot.child == NULL) {
+		sim_violation(sim, "barred, with nobody to succeed");
+		return;
+	}
+	for (i = 0; i < sim->nprocs; i++)
+		if (sim->procs[i].child == slot.child)
+			sim->procs[i].heirless = true;
 }
 
 static void
@@ -278,6 +293,8 @@ sim_judge_tell(struct sim *sim, const struct pool_tell *tell)
 		[TELL_READY] = "- ready", [TELL_GAVE_UP] = "- gave up",
 		[TELL_SLOT_WAIT] = "- slot waits",
 		[TELL_SLOT_PARKED] = "- slot parked",
+		[TELL_SLOT_BARRED] = "- slot barred",
+		[TELL_CARE_WAIT] = "- care waits",
 		[TELL_FORK_WAIT] = "- forks wait",
 		[TELL_RETIRE] = "- retires",
 		[TELL_RENEW_DONE] = "- renewed",
@@ -292,6 +309,10 @@ sim_judge_tell(struct sim *sim, const struct pool_tell *tell)
 		judge_wait(sim, tell);
 	else if (tell->kind == TELL_SLOT_PARKED)
 		judge_parked(sim, tell);
+	else if (tell->kind == TELL_SLOT_BARRED)
+		judge_barred(sim, tell);
+	else if (tell->kind == TELL_CARE_WAIT)
+		sim->care_wait_ms[tell->slot] = sim->now_ms + tell->ms;
 	else if (tell->kind == TELL_GAVE_UP)
 		judge_gave_up(sim);
 	else if (tell->kind == TELL_SURPRISE && tell->event != ON_READY &&

@@ -400,6 +400,8 @@ sim_scale(struct sim *sim, int64_t delta)
 		sim_violation(sim, "scaled to %d", scaled.to);
 	for (i = 0; i < SIM_SLOTS; i++)
 		sim->slots[i].parked = false;
+	for (i = 0; i < sim->nprocs; i++)
+		sim->procs[i].heirless = false;
 	sim_judge_tried(sim);
 }
 
@@ -426,6 +428,8 @@ sim_renew(struct sim *sim)
 		sim->slots[i].failures = 0;
 		sim->slots[i].quick = false;
 	}
+	for (i = 0; i < sim->nprocs; i++)
+		sim->procs[i].heirless = false;
 	sim_judge_tried(sim);
 	if (pool_generation(sim->pool) != before + 1)
 		sim_violation(sim, "renewed from generation %d to %d", before,

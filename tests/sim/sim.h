@@ -70,6 +70,7 @@ struct sim {
 
 	struct sim_proc		 procs[SIM_PROCS];
 	int			 nprocs;
+	int64_t			 care_wait_ms[SIM_SLOTS];
 	struct act		 open[SIM_OPEN];	/* forks not made yet */
 	int			 nopen;
 	struct sim_slot		 slots[SIM_SLOTS];

@@ -95,7 +95,11 @@ exit_with_0(struct daemon_parent *parent)
 Test(daemon, passes_on_the_exit_code_of_a_start_that_failed)
 {
 	cr_expect_eq(wait_for(start(fail_with_69)), 69);
-	cr_expect_eq(wait_for(start(exit_with_0)), 0);
+}
+
+Test(daemon, an_end_before_ready_is_no_success_even_with_0)
+{
+	cr_expect_eq(wait_for(start(exit_with_0)), 75);
 }
 
 Test(daemon, knows_the_exit_code_where_child_was_ignored)
@@ -235,7 +239,7 @@ tell_listen_pid(struct daemon_parent *parent)
 	const char	*pid = getenv("LISTEN_PID");
 
 	kept = parent;
-	_exit(pid != NULL && atoi(pid) == (int)getpid() ? 0 : 1);
+	_exit(pid != NULL && atoi(pid) == (int)getpid() ? 3 : 1);
 }
 
 Test(daemon, takes_the_sockets_that_its_command_was_passed)
@@ -250,7 +254,7 @@ Test(daemon, takes_the_sockets_that_its_command_was_passed)
 		setenv("LISTEN_PID", text, 1);
 		tell_listen_pid(daemon_start(&(struct err){ "" }));
 	}
-	cr_expect_eq(wait_for(pid), 0);
+	cr_expect_eq(wait_for(pid), 3);
 	setenv("LISTEN_PID", "1", 1);
 	cr_expect_eq(wait_for(start(tell_listen_pid)), 1);
 }
