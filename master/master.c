@@ -172,7 +172,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 {
 	struct master		*m = arg;
 	struct orders_context	 context = { m->conf->signals,
-				    m->had_terminal, has_terminal, false };
+				    m->had_terminal, has_terminal };
 	struct orders		 orders;
 
 	(void)fd;

@@ -23,7 +23,8 @@ orders_effect(const struct orders_context *context, int kind, bool by_kernel)
 	if (kind >= CONF_SIGNALS)
 		return EFFECT_NONE;
 	effect = context->effects[kind];
-	if (kind == CONF_HUP && (by_kernel || context->hung_up))
+	if (kind == CONF_HUP && (by_kernel || (context->had_terminal &&
+	    !context->has_terminal())))
 		return effect == EFFECT_IGNORE ? effect : EFFECT_STOP;
 	if (by_kernel && (kind == CONF_TTIN || kind == CONF_TTOU ||
 	    kind == CONF_WINCH))
@@ -94,6 +95,17 @@ tell_scale(const struct sigq_record *record, const char *text)
 	    log_int("uid", record->uid), log_str("msg", msg));
 }
 
+static const char *
+why_ignored(const struct orders_context *context,
+    const struct sigq_record *record)
+{
+	if (record->code == SI_KERNEL)
+		return "a terminal's job control or resize";
+	if (context->effects[record->kind] != EFFECT_IGNORE)
+		return "on a terminal it means a resize";
+	return "so it is configured";
+}
+
 static void
 tell(const struct orders_context *context, const struct sigq_record *record,
     unsigned times)
@@ -101,7 +113,8 @@ tell(const struct orders_context *context, const struct sigq_record *record,
 	bool		 by_kernel = record->code == SI_KERNEL;
 	const char	*name;
 	enum effect	 effect;
-	char		 msg[160];
+	size_t		 len;
+	char		 msg[192];
 
 	if (record->kind == SIGQ_CHLD)
 		return;
@@ -112,10 +125,14 @@ tell(const struct orders_context *context, const struct sigq_record *record,
 	}
 	name = sigq_name((enum sigq_kind)record->kind);
 	effect = orders_effect(context, record->kind, by_kernel);
-	if (effect == EFFECT_IGNORE)
+	if (effect == EFFECT_IGNORE) {
+		len = strlen(msg);
+		snprintf(msg + len, sizeof(msg) - len, ": %s",
+		    why_ignored(context, record));
 		log_event(EV_SIGNAL_IGNORED, log_str("signal", name),
 		    sender(record, "pid"), sender(record, "uid"),
 		    log_str("msg", msg));
+	}
 	else
 		log_event(EV_SIGNAL_RECEIVED, log_str("signal", name),
 		    sender(record, "pid"), sender(record, "uid"),
@@ -159,8 +176,6 @@ count(struct orders *orders, enum effect effect, unsigned times)
 		[EFFECT_DRAIN] = &orders->drains,
 	};
 
-	if (times == 0)
-		return;
 	if (effect == EFFECT_SCALE_UP || effect == EFFECT_SCALE_DOWN) {
 		orders->scale += effect == EFFECT_SCALE_UP ? (int64_t)times :
 		    -(int64_t)times;
@@ -171,21 +186,25 @@ count(struct orders *orders, enum effect effect, unsigned times)
 }
 
 void
-orders_take(struct orders_context *context, struct orders *orders)
+orders_take(const struct orders_context *context, struct orders *orders)
 {
 	struct sigq_taken	 taken;
 	int			 kind;
 
 	memset(orders, 0, sizeof(*orders));
-	sigq_take(&taken);
-	context->hung_up = context->had_terminal &&
-	    taken.sent[SIGQ_HUP] > 0 && !context->has_terminal();
+	/*
+	 * Records first: a signal that comes after its counter was taken
+	 * must leave its record in the pipe, to wake the loop again.
+	 */
 	tell_records(context);
+	sigq_take(&taken);
 	for (kind = 0; kind < CONF_SIGNALS; kind++) {
-		count(orders, orders_effect(context, kind, false),
-		    taken.sent[kind]);
-		count(orders, orders_effect(context, kind, true),
-		    taken.kernel[kind]);
+		if (taken.sent[kind] > 0)
+			count(orders, orders_effect(context, kind, false),
+			    taken.sent[kind]);
+		if (taken.kernel[kind] > 0)
+			count(orders, orders_effect(context, kind, true),
+			    taken.kernel[kind]);
 	}
 	orders->deaths = taken.sent[SIGQ_CHLD] + taken.kernel[SIGQ_CHLD];
 	orders->scale += taken.scale;

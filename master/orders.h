@@ -14,7 +14,6 @@ struct orders_context {
 	const enum effect	*effects;	/* by enum conf_signal */
 	bool			 had_terminal;	/* at the start */
 	bool			(*has_terminal)(void);	/* still? Asked at a HUP */
-	bool			 hung_up;	/* it is gone by now */
 };
 
 struct orders {
@@ -28,7 +27,8 @@ struct orders {
  * Read the records for the log, take the counters for the orders: what the
  * pipe had no room for counts all the same.
  */
-void	orders_take(struct orders_context *context, struct orders *orders);
+void	orders_take(const struct orders_context *context,
+	    struct orders *orders);
 
 /* What a signal of this kind does, coming from a process or the kernel. */
 enum effect orders_effect(const struct orders_context *context, int kind,

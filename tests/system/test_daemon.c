@@ -81,6 +81,18 @@ Test(daemon, it_can_be_steered_like_any_master)
 	cr_expect_eq(access(path, F_OK), -1);
 }
 
+Test(daemon, one_that_is_stopped_before_it_was_ready_is_no_success)
+{
+	char set[160];
+
+	snprintf(set, sizeof(set), "master.pidfile=%s", rig_path("early.pid"));
+	rig_launch(&r, "-d", "-b", "127.0.0.1:0", "-s", set, "-s",
+	    "pool.spawn_jitter=1h", NULL);
+	cr_assert(eventually(access(rig_path("early.pid"), F_OK) == 0));
+	kill(atoi(rig_read(&r, rig_path("early.pid"))), SIGTERM);
+	cr_expect_eq(rig_exit_code(&r), 75);
+}
+
 Test(daemon, a_failing_start_gives_its_exit_code)
 {
 	char addr[64];
