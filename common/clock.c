@@ -15,6 +15,14 @@ clock_now_ms(void)
 	return clock_now_us() / 1000;
 }
 
+struct timeval
+clock_timeval(int64_t ms)
+{
+	if (ms < 0)
+		ms = 0;
+	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
+}
+
 void
 clock_wall(struct timespec *now)
 {

@@ -1,6 +1,7 @@
 #ifndef MUSTER_CLOCK_H
 #define MUSTER_CLOCK_H
 
+#include <sys/time.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -12,6 +13,9 @@
 /* Milliseconds, microseconds of the monotonic clock; never negative. */
 int64_t	clock_now_ms(void);
 int64_t	clock_now_us(void);
+
+/* Milliseconds as libevent wants them; negative ones are none. */
+struct timeval	clock_timeval(int64_t ms);
 
 /* The wall clock, for log lines alone. */
 void	clock_wall(struct timespec *now);

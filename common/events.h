@@ -96,8 +96,6 @@ X(LOG_FAILED, "log.failed", ERROR, "path error",			\
     "the log could not be opened anew; the old one stays")		\
 X(LOG_LOST, "log.lost", WARN, "lines",					\
     "so many lines could not be written before this one")		\
-X(PIDFILE_NOTE, "pidfile.note", WARN, "path msg",			\
-    "something about the pidfile that should be known")			\
 X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
     "a child that is no worker was reaped")				\
 X(MEMORY_ENDED, "memory.ended", ERROR, "bytes",				\

@@ -77,8 +77,7 @@ check_rss(struct health *health, struct child *child, int64_t now_ms)
 static void
 arm(struct health *health, int64_t now_ms)
 {
-	struct timeval	 tv = { health->interval_ms / 1000,
-			    health->interval_ms % 1000 * 1000 };
+	struct timeval	 tv = clock_timeval(health->interval_ms);
 
 	health->due_ms = now_ms + health->interval_ms;
 	evtimer_add(health->tick, &tv);

@@ -252,6 +252,7 @@ report_title(struct report *report, const struct pool *pool)
 		[POOL_DOOR] = "stopping", [POOL_STOPPING] = "stopping",
 		[POOL_ENDED] = "ended",
 	};
+	const char	*phase;
 
 	if (report->title_ready == pool_ready(pool) &&
 	    report->title_target == pool_target(pool) &&
@@ -260,7 +261,10 @@ report_title(struct report *report, const struct pool *pool)
 	report->title_ready = pool_ready(pool);
 	report->title_target = pool_target(pool);
 	report->title_phase = pool_phase(pool);
+	phase = phases[report->title_phase];
+	if (report->title_phase == POOL_RUNNING && report->title_target == 0)
+		phase = "drained";
 	setproctitle("-muster: master [%s] %s %d/%d",
-	    report->conf->master.name, phases[report->title_phase],
+	    report->conf->master.name, phase,
 	    report->title_ready, report->title_target);
 }

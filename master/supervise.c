@@ -165,12 +165,8 @@ do_act(struct supervise *s, const struct act *act)
 static void
 arm(struct event *timer, int64_t delay_ms)
 {
-	struct timeval	 tv = { 0 };
+	struct timeval	 tv = clock_timeval(delay_ms);
 
-	if (delay_ms > 0) {
-		tv.tv_sec = delay_ms / 1000;
-		tv.tv_usec = delay_ms % 1000 * 1000;
-	}
 	evtimer_add(timer, &tv);
 }
 

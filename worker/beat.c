@@ -57,10 +57,7 @@ beat_new(const struct beat_options *options)
 	beat_write(beat);
 	if (options->watchdog_ms <= 0)
 		return beat;
-	if (ms < 1)
-		ms = 1;
-	tv.tv_sec = ms / 1000;
-	tv.tv_usec = ms % 1000 * 1000;
+	tv = clock_timeval(ms < 1 ? 1 : ms);
 	beat->timer = event_new(options->base, -1, EV_PERSIST, on_timer, beat);
 	if (beat->timer == NULL || event_add(beat->timer, &tv) == -1) {
 		if (beat->timer != NULL)

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -244,9 +245,18 @@ void
 conns_abandon(struct conns *conns, const char *why)
 {
 	struct conn	*conn, *next;
+	unsigned	 cut = 0;
+	char		 msg[96];
 
-	TAILQ_FOREACH_SAFE(conn, &conns->open.head, entry, next)
+	TAILQ_FOREACH_SAFE(conn, &conns->open.head, entry, next) {
 		conn_close(conn, why);
+		cut++;
+	}
 	TAILQ_FOREACH_SAFE(conn, &conns->lingering.head, entry, next)
 		conn_close(conn, why);
+	if (cut == 0)
+		return;
+	snprintf(msg, sizeof(msg), "%u cut off in the middle: %s", cut, why);
+	log_event(EV_CONN_FAILED, log_int("slot", conns->options.slot),
+	    log_str("msg", msg));
 }

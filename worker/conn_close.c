@@ -16,12 +16,6 @@
 
 /* ---- deadlines: a list, a limit and one timer for the first in it */
 
-static struct timeval
-tv_ms(int64_t ms)
-{
-	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
-}
-
 static void
 conn_list_arm(struct conn_list *list, int64_t now_ms)
 {
@@ -33,7 +27,7 @@ conn_list_arm(struct conn_list *list, int64_t now_ms)
 	    evtimer_pending(&list->timer, NULL))
 		return;
 	left = first->since_ms + list->limit_ms - now_ms;
-	tv = tv_ms(left > 1 ? left : 1);
+	tv = clock_timeval(left > 1 ? left : 1);
 	evtimer_add(&list->timer, &tv);
 }
 

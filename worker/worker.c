@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/board.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/fd.h"
 #include "common/log.h"
@@ -45,12 +46,6 @@ struct worker {
 	bool				 draining, swept;
 };
 
-static struct timeval
-tv_ms(int64_t ms)
-{
-	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
-}
-
 static void
 title(const struct worker *worker, const char *state)
 {
@@ -67,7 +62,7 @@ title(const struct worker *worker, const char *state)
 static void
 drain_step(struct worker *worker)
 {
-	struct timeval	 tv = tv_ms(RETRY_MS);
+	struct timeval	 tv = clock_timeval(RETRY_MS);
 
 	if (!worker->swept) {
 		worker->swept = acceptor_drain(worker->acceptor);
@@ -116,7 +111,7 @@ drain_limit_ms(const struct worker *worker)
 static void
 drain(struct worker *worker, bool by_itself)
 {
-	struct timeval	 tv = tv_ms(drain_limit_ms(worker));
+	struct timeval	 tv = clock_timeval(drain_limit_ms(worker));
 
 	if (worker->draining)
 		return;
@@ -348,7 +343,7 @@ part_serve(struct worker *worker, struct err *err)
 static int
 part_caretaker(struct worker *worker, struct err *err)
 {
-	struct timeval	 tv = tv_ms(CARETAKER_MS);
+	struct timeval	 tv = clock_timeval(CARETAKER_MS);
 
 	if (!worker->boot->caretaker)
 		return 0;

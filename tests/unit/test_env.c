@@ -34,7 +34,7 @@ apply(bool clear)
 }
 
 static void
-expect_contract(void)
+expect_values(void)
 {
 	cr_expect_str_eq(getenv("FRESH"), "a=b c");
 	cr_expect_str_eq(getenv("KEPT"), "ours");
@@ -45,7 +45,7 @@ expect_contract(void)
 Test(env, values_are_set_and_the_rest_stays)
 {
 	apply(false);
-	expect_contract();
+	expect_values();
 	cr_expect_str_eq(getenv("GONE"), "ours");
 }
 
@@ -55,7 +55,7 @@ Test(env, clear_leaves_nothing_but_what_is_named)
 	size_t	  count = 0;
 
 	apply(true);
-	expect_contract();
+	expect_values();
 	cr_expect_null(getenv("GONE"));
 	for (var = environ; *var != NULL; var++)
 		count++;
