@@ -162,11 +162,15 @@ adjust(struct pool *pool, int64_t now_ms)
 	return true;
 }
 
+/* Serves with the newest generation, or will not be filled at all. */
 static bool
-slot_is_old(const struct pool *pool, const struct slot *slot)
+slot_is_new(const struct pool *pool, const struct slot *slot)
 {
+	if (!slot->open || slot->parked)
+		return true;
 	return slot->child != NULL &&
-	    slot->child->info.generation < pool->generation;
+	    slot->child->core.state == CHILD_READY &&
+	    slot->child->info.generation == pool->generation;
 }
 
 /* Are all workers of the new generation by now? */
@@ -178,7 +182,7 @@ renew_done(struct pool *pool)
 	if (!pool->renewing || pool->in_flight > 0)
 		return;
 	for (i = 0; i < pool->nslots; i++)
-		if (slot_is_old(pool, pool->slots[i]))
+		if (!slot_is_new(pool, pool->slots[i]))
 			return;
 	pool->renewing = false;
 	pool_say(pool, (struct pool_tell){ .kind = TELL_RENEW_DONE,

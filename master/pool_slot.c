@@ -182,6 +182,35 @@ slot_park(struct pool *pool, struct slot *slot, int code, int64_t now_ms)
 		pool_give_up(pool, slot, now_ms);
 }
 
+static void
+renew_failed(struct pool *pool, struct slot *slot)
+{
+	bool		 renewing = pool->renewing;
+	struct child	*child;
+	int		 i;
+
+	pool->renewing = false;
+	for (i = 0; i < pool->nslots; i++) {
+		child = pool->slots[i]->child;
+		/* Successors on their way may still make it. */
+		if (child == NULL || child->retire != WHY_RENEW ||
+		    pool->slots[i]->successor != NULL)
+			continue;
+		child->retire = WHY_NONE;
+		if (pool->slots[i]->queued == QUEUE_RENEW)
+			slot_dequeue(pool, pool->slots[i]);
+		/* Who is over a limit needs a successor all the same. */
+		if (pool->slots[i] == slot)
+			child->retire = child->over;	/* after a wait */
+		else if (child->over != WHY_NONE)
+			slot_want_successor(pool, pool->slots[i], child->over);
+	}
+	if (!renewing)
+		return;
+	pool_say(pool, (struct pool_tell){ .kind = TELL_RENEW_FAILED,
+	    .slot = slot->nr, .n = pool->generation });
+}
+
 /*
  * The slot's child has left without being told to (code -1: by a signal, or
  * it still runs but does not count any more), and the slot is empty. The first
@@ -213,40 +242,14 @@ slot_judge(struct pool *pool, struct slot *slot, const struct child *child,
 	slot->failures++;
 	slot->why = child->info.why;
 	slot_settled(pool, slot);
+	if (pool->renewing && !was_ready &&
+	    child->info.generation == pool->generation)
+		renew_failed(pool, slot);
 	if (!pool->ever_ready && pool->phase == POOL_RUNNING &&
 	    slot->failures >= pool->policy.boot_retries)
 		pool_give_up(pool, slot, now_ms);
 	else
 		slot_wait(pool, slot, now_ms);
-}
-
-static void
-renew_failed(struct pool *pool, struct slot *slot)
-{
-	bool		 renewing = pool->renewing;
-	struct child	*child;
-	int		 i;
-
-	pool->renewing = false;
-	for (i = 0; i < pool->nslots; i++) {
-		child = pool->slots[i]->child;
-		/* Successors on their way may still make it. */
-		if (child == NULL || child->retire != WHY_RENEW ||
-		    pool->slots[i]->successor != NULL)
-			continue;
-		child->retire = WHY_NONE;
-		if (pool->slots[i]->queued == QUEUE_RENEW)
-			slot_dequeue(pool, pool->slots[i]);
-		/* Who is over a limit needs a successor all the same. */
-		if (pool->slots[i] == slot)
-			child->retire = child->over;	/* after a wait */
-		else if (child->over != WHY_NONE)
-			slot_want_successor(pool, pool->slots[i], child->over);
-	}
-	if (!renewing)
-		return;
-	pool_say(pool, (struct pool_tell){ .kind = TELL_RENEW_FAILED,
-	    .slot = slot->nr, .n = pool->generation });
 }
 
 /*

@@ -58,8 +58,12 @@ pool_renew(struct pool *pool, int64_t now_ms)
 	slot_unpark_all(pool, now_ms);
 	for (i = 0; i < pool->nslots; i++) {
 		slot = pool->slots[i];
-		if (slot->child == NULL)
+		if (slot->child == NULL) {
+			if (slot->wait.armed)
+				slot_refill(pool, slot, WHY_RENEW, now_ms);
+			slot->failures = slot->quick = 0;
 			continue;
+		}
 		/* A successor of the generation before is no use any more. */
 		if (slot->successor != NULL)
 			child_order(pool, slot->successor, ON_STOP, WHY_RENEW,

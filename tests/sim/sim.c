@@ -427,6 +427,7 @@ sim_renew(struct sim *sim)
 		sim->slots[i].parked = false;
 		sim->slots[i].failures = 0;
 		sim->slots[i].quick = false;
+		sim->slots[i].not_before_ms = sim->now_ms;
 	}
 	for (i = 0; i < sim->nprocs; i++)
 		sim->procs[i].heirless = false;

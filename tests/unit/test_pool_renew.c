@@ -402,3 +402,82 @@ Test(pool_stop, time_away_counts_against_no_one)
 	cr_expect(eq(int, rig.nsignals, 2));
 	rig_end(&rig);
 }
+
+/* ---- what a renewal is */
+
+Test(pool_renew, is_not_done_while_a_slot_has_nobody_who_serves)
+{
+	struct pool_policy	 policy = rig_policy();
+
+	policy.min_uptime = 0;
+	rig_ready(&rig, &policy, 2);
+	rig_exit(&rig, rig_child(&rig, 0), 1);
+	rig_turn(&rig);
+	pool_renew(rig.pool, rig.now_ms);
+	rig_turn(&rig);
+	cr_expect(eq(int, rig_told(&rig, TELL_RENEW_DONE), 0));
+	rig_all_ready(&rig);
+	rig_turn(&rig);
+	rig_all_gone(&rig);
+	rig_all_ready(&rig);
+	rig_turn(&rig);
+	cr_expect(eq(int, rig_told(&rig, TELL_RENEW_DONE), 1));
+	rig_end(&rig);
+}
+
+Test(pool_renew, fails_with_a_first_worker_that_never_serves)
+{
+	struct pool_policy	 policy = rig_policy();
+
+	rig_ready(&rig, &policy, 2);
+	rig_exit(&rig, rig_child(&rig, 0), 1);
+	rig_exit(&rig, rig_child(&rig, 0), 1);	/* now the slot waits */
+	pool_renew(rig.pool, rig.now_ms);
+	rig_turn(&rig);
+	cr_expect(eq(int, child_info(rig_child(&rig, 0))->generation, 2));
+	rig_exit(&rig, rig_child(&rig, 0), 1);
+	cr_expect(eq(int, rig_told(&rig, TELL_RENEW_FAILED), 1));
+	rig_end(&rig);
+}
+
+/* ---- caretakers and successors that are no use */
+
+Test(pool_renew, a_caretaker_that_dies_before_it_serves_backs_off)
+{
+	struct pool_policy	 policy = rig_policy();
+	int			 before;
+
+	rig_ready(&rig, &policy, 2);
+	pool_scale(rig.pool, -1, rig.now_ms);
+	rig_turn(&rig);
+	rig_all_gone(&rig);
+	pool_caretake(rig.pool, 0);
+	rig_turn(&rig);
+	rig_exit(&rig, pool_find(rig.pool, rig.last_pid), 71);
+	before = rig.nspawns;
+	pool_caretake(rig.pool, 0);
+	rig_turn(&rig);
+	cr_expect(eq(int, rig.nspawns, before));
+	rig_pass(&rig, policy.backoff_min * 5 / 4 + 1);
+	cr_expect(eq(int, rig.nspawns, before + 1), "it never comes");
+	rig_end(&rig);
+}
+
+Test(pool_renew, a_successor_barred_by_its_exit_code_is_tried_again_by_scaling)
+{
+	struct pool_policy	 policy = rig_policy();
+	int			 before;
+
+	rig_ready(&rig, &policy, 2);
+	pool_retire(rig.pool, rig_child(&rig, 0), WHY_RSS, rig.now_ms);
+	rig_turn(&rig);
+	rig_exit(&rig, rig_successor(&rig, 0), 78);
+	cr_expect(eq(int, rig_told(&rig, TELL_SLOT_BARRED), 1));
+	before = rig.nspawns;
+	rig_pass(&rig, 100000);
+	cr_expect(eq(int, rig.nspawns, before));
+	pool_scale(rig.pool, 0, rig.now_ms);
+	rig_turn(&rig);
+	cr_expect(eq(int, rig.nspawns, before + 1));
+	rig_end(&rig);
+}
