@@ -20,6 +20,14 @@
 struct listeners;
 
 /*
+ * Ask for all host names of conf. A name server that does not answer takes
+ * its time: asked before the signals are taken over, one may interrupt it. 0,
+ * or -1 with err, which names the address.
+ */
+int			 listeners_resolvable(const struct conf *conf,
+			    struct err *err);
+
+/*
  * Bind and listen, every address of conf, in order; host names are resolved
  * here, and may block. Uses LISTEN_FDS (sd_listen_fds(3)) when conf gives no
  * bind, closes those sockets with a warning when it does, and unsets the

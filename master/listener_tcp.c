@@ -149,6 +149,24 @@ resolve(const struct addr *addr, struct err *err)
 	return NULL;
 }
 
+int
+listeners_resolvable(const struct conf *conf, struct err *err)
+{
+	const struct addr	*addr;
+	struct addrinfo		*list;
+	size_t			 i;
+
+	for (i = 0; i < conf->listen.nbind; i++) {
+		addr = &conf->listen.bind[i];
+		if (addr->kind != ADDR_TCP || addr->host == NULL)
+			continue;
+		if ((list = resolve(addr, err)) == NULL)
+			return -1;
+		freeaddrinfo(list);
+	}
+	return 0;
+}
+
 /* Did the list have this address before? A name may be in a hosts file twice. */
 static bool
 seen(const struct addrinfo *list, const struct addrinfo *ai)

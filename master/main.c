@@ -97,13 +97,16 @@ start(struct start *s, struct err *err)
 		err_sys(err, "cannot change to %s", conf->chdir);
 		return EX_OSERR;
 	}
-	/* First of all: the pid that everything below belongs to. */
+	/* Now, as all below belongs to the pid that we have then. */
 	if (conf->daemon && (s->parent = daemon_start(err)) == NULL)
 		return EX_OSERR;
 	conf_name_after_pid(s->conf);
 	sigq_ignore();
 	if (open_log(s->conf, err) == -1)
 		return EX_OSERR;
+	/* The one step that may take long, while Ctrl+C still ends us. */
+	if (listeners_resolvable(s->conf, err) == -1)
+		return EX_UNAVAILABLE;
 	/* Before anybody can learn our pid: no signal is lost or kills us. */
 	if (sigq_open(err) == -1)
 		return EX_OSERR;
