@@ -11,9 +11,10 @@
 
 /*
  * The master's signals (signal(7), sigaction(2)). A handler raises a counter
- * and queues a record into a non-blocking pipe, nothing else. The counters
- * say what is to be done and cannot overflow in practice; the records wake
- * the loop and say who sent it, as far as the pipe has room.
+ * and queues a record into a non-blocking pipe, nothing else (but that a storm
+ * of real-time signals is left to the kernel for a while). The counters say
+ * what is to be done and cannot overflow in practice; the records wake the
+ * loop and say who sent it, as far as the pipe has room.
  *
  * The counters are global because handlers have no argument: one process has
  * one set of signal dispositions.

@@ -74,7 +74,7 @@ spawner_free(struct spawner *s)
 
 /* ---- one birth */
 
-/* All that can fail or allocate, before the fork. */
+/* All that can fail or allocate, before the fork. 0, or -1 with err. */
 static int
 prepare(struct spawner *s, struct birth *birth, struct err *err)
 {
@@ -101,7 +101,7 @@ prepare(struct spawner *s, struct birth *birth, struct err *err)
 		.caretaker = act->caretaker,
 	};
 	birth->boot.cell = board_take(s->board, err);
-	return birth->boot.cell;
+	return birth->boot.cell == -1 ? -1 : 0;
 }
 
 static void
@@ -119,10 +119,14 @@ spawner_add(struct spawner *s, const struct act *act)
 
 	birth = &s->births[s->count];
 	birth->act = *act;
-	if (prepare(s, birth, &err) == -1)
-		failed(s, act, &err);
-	else if (++s->count == BIRTHS_MAX)
-		spawner_flush(s);	/* before more are asked for */
+	if (prepare(s, birth, &err) == 0) {
+		if (++s->count == BIRTHS_MAX)
+			spawner_flush(s);	/* before more are asked for */
+		return;
+	}
+	/* Those before it first: a pool that gives up must know them. */
+	spawner_flush(s);
+	failed(s, act, &err);
 }
 
 static void

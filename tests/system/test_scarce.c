@@ -170,3 +170,20 @@ Test(scarce, a_filled_accept_queue_is_served_in_the_end)
 	cr_expect_geq(served, 3);
 	cr_expect_str_eq(rig_ask(&r, "after\n"), "after\n");
 }
+
+/* Some workers of a turn are forked, the next has no socket: all must end. */
+Test(scarce, giving_up_in_the_midst_of_a_turn_leaves_nobody)
+{
+	rlim_t nofile = 24;
+
+	r.child = few_descriptors;
+	r.arg = &nofile;
+	rig_launch(&r, "-w", "40", "-s", "listen.accept=reuseport", "-s",
+	    "pool.boot_retries=1", NULL);
+	cr_expect_eq(rig_exit_code(&r), 75);
+	cr_expect(rig_log_says(&r, "pool.failed"));
+	cr_expect_geq(rig_log_count(&r, "worker.start"), 1);
+	cr_expect_eq(rig_log_count(&r, "worker.start"),
+	    rig_log_count(&r, "worker.exit") + rig_log_count(&r,
+	    "worker.died"));
+}
