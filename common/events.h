@@ -74,11 +74,34 @@ X(SLOT_BARRED, "slot.barred", ERROR, "slot code msg",			\
     "a worker over its limits gets no successor until the next scaling")	\
 X(SPAWN_FAILED, "spawn.failed", ERROR, "slot delay msg error",		\
     "a worker could not be forked; tried again after the delay")	\
-X(RENEW_START, "renew.start", INFO, "gen workers",			\
-    "all workers are being replaced by a new generation")		\
-X(RENEW_DONE, "renew.done", INFO, "gen", "all workers are of this generation") \
-X(RENEW_FAILED, "renew.failed", ERROR, "gen slot msg",			\
-    "a successor could not start; the old workers stay")		\
+X(RELOAD_START, "reload.start", INFO, "gen workers why",			\
+    "a new configuration is in force; its workers replace the old ones")	\
+X(RELOAD_DONE, "reload.done", INFO, "gen took",				\
+    "all workers are of this generation")				\
+X(RELOAD_FAILED, "reload.failed", ERROR, "gen slot why kept msg",	\
+    "the old workers stay, and why; kept = all: so does the old "	\
+    "configuration")							\
+X(CONFIG_ERROR, "config.error", ERROR, "msg",				\
+    "what is wrong with a configuration that was to be reloaded")	\
+X(UPGRADE_TRIAL, "upgrade.trial", INFO, "path pid",			\
+    "the new binary is tried in a child")				\
+X(UPGRADE_EXEC, "upgrade.exec", INFO, "path version",			\
+    "the trial went well: the master becomes this binary")		\
+X(UPGRADE_DONE, "upgrade.done", INFO, "pid version workers away",	\
+    "this binary goes on; away: for so long the loop did not turn")	\
+X(UPGRADE_FAILED, "upgrade.failed", ERROR, "path msg",			\
+    "the master stays what it was, and why")				\
+X(MASTER_CRASHED, "master.crashed", ERROR,				\
+    "pid signal code addr where workers away msg",			\
+    "the master crashed, and goes on in the same process")		\
+X(WORKER_STATUS, "worker.status", DEBUG, "slot pid status",		\
+    "a program says what it does")					\
+X(WORKER_UNUSED, "worker.unused", WARN, "slot pid addr elsewhere msg",	\
+    "a ready program does not use the sockets it was given")		\
+X(SURVIVOR_FOUND, "survivor.found", INFO, "slot pid gen",		\
+    "a worker of a killed master of this name is supervised")		\
+X(SURVIVOR_SOCKET, "survivor.socket", INFO, "addr fd",			\
+    "a socket was taken over from such a worker")			\
 X(CONFINE_NOTE, "confine.note", WARN, "slot what error",		\
     "a limit could not be set on a worker, which goes on without it")	\
 X(WORKER_FAILED, "worker.failed", ERROR, "slot msg code",		\

@@ -85,8 +85,8 @@ struct log_options {
 
 /*
  * Open the target; until then lines go to stderr as text at level info.
- * Strings are borrowed and must live on. On failure the old target stays:
- * -1 with err. The process has to ignore SIGPIPE and SIGXFSZ.
+ * Strings are copied. On failure the old target stays: -1 with err. The
+ * process has to ignore SIGPIPE and SIGXFSZ.
  */
 int	log_open(const struct log_options *options, struct err *err);
 

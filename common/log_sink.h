@@ -15,8 +15,8 @@
 
 /*
  * Turn to target: "stderr", "syslog" or a file's path; ident is syslog's tag.
- * Both are borrowed and must live on. On failure the old sink stays: -1 with
- * err. log_sink_reopen() opens a file anew, by the same rules.
+ * Both are copied. On failure the old sink stays: -1 with err.
+ * log_sink_reopen() opens a file anew, by the same rules.
  */
 int	log_sink_open(const char *target, const char *ident, struct err *err);
 int	log_sink_reopen(struct err *err);

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/notify.h"
+#include "master/keep.h"
 
 #define MESSAGES_A_TURN	64
 /* Room for what thousands of workers say at once: one that finds it full has
@@ -134,6 +135,20 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
+watch_pair(struct inbox *inbox, struct err *err)
+{
+	keep_add(inbox->fds[0], KEEP_INBOX);
+	keep_add(inbox->fds[1], KEEP_INBOX);
+	inbox->readable = event_new(inbox->base, inbox->fds[0],
+	    EV_READ | EV_PERSIST, on_readable, inbox);
+	if (inbox->readable == NULL ||
+	    event_priority_set(inbox->readable, inbox->priority) == -1 ||
+	    event_add(inbox->readable, NULL) == -1)
+		return err_set(err, "cannot watch the workers' socket pair");
+	return 0;
+}
+
+static int
 open_pair(struct inbox *inbox, struct err *err)
 {
 	int	 on = 1, room = ROOM;
@@ -149,13 +164,7 @@ open_pair(struct inbox *inbox, struct err *err)
 	    sizeof(room)) == -1)
 		setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUF, &room,
 		    sizeof(room));
-	inbox->readable = event_new(inbox->base, inbox->fds[0],
-	    EV_READ | EV_PERSIST, on_readable, inbox);
-	if (inbox->readable == NULL ||
-	    event_priority_set(inbox->readable, inbox->priority) == -1 ||
-	    event_add(inbox->readable, NULL) == -1)
-		return err_set(err, "cannot watch the workers' socket pair");
-	return 0;
+	return watch_pair(inbox, err);
 }
 
 static void
@@ -167,6 +176,7 @@ close_pair(struct inbox *inbox)
 		event_free(inbox->readable);
 	inbox->readable = NULL;
 	for (i = 0; i < 2; i++) {
+		keep_drop(inbox->fds[i]);
 		if (inbox->fds[i] != -1)
 			close(inbox->fds[i]);
 		inbox->fds[i] = -1;
@@ -174,14 +184,21 @@ close_pair(struct inbox *inbox)
 }
 
 struct inbox *
-inbox_new(struct event_base *base, int priority, inbox_fn *said,
-    inbox_done_fn *done, void *arg, struct err *err)
+inbox_new(struct event_base *base, int priority, const int *fds,
+    inbox_fn *said, inbox_done_fn *done, void *arg, struct err *err)
 {
 	struct inbox	*inbox = xcalloc(1, sizeof(*inbox));
+	int		 result;
 
 	*inbox = (struct inbox){ .base = base, .priority = priority,
 	    .fds = { -1, -1 }, .said = said, .done = done, .arg = arg };
-	if (open_pair(inbox, err) == 0)
+	if (fds == NULL) {
+		result = open_pair(inbox, err);
+	} else {
+		memcpy(inbox->fds, fds, sizeof(inbox->fds));
+		result = watch_pair(inbox, err);
+	}
+	if (result == 0)
 		return inbox;
 	inbox_free(inbox);
 	return NULL;
@@ -194,6 +211,12 @@ inbox_free(struct inbox *inbox)
 		return;
 	close_pair(inbox);
 	free(inbox);
+}
+
+const int *
+inbox_fds(const struct inbox *inbox)
+{
+	return inbox->fds;
 }
 
 int

@@ -9,38 +9,35 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
-#include "common/mem.h"
+#include "master/capture.h"
+#include "master/generation.h"
 #include "master/proc.h"
+#include "master/roster.h"
+
+/* How much of a failed worker's output is told with the failure. */
+#define LAST_LINES	5
 
 void
-report_init(struct report *report, const struct conf *conf)
+report_init(struct report *report, const struct generations *generations,
+    struct roster *roster)
 {
-	*report = (struct report){ .conf = conf,
-	    .started_us = clock_now_us(), .title_ready = -1 };
+	*report = (struct report){ .generations = generations,
+	    .roster = roster, .started_us = clock_now_us(),
+	    .title_ready = -1 };
 }
 
-void
-report_free(struct report *report)
+static const struct conf_worker *
+conf_of(const struct report *report, const struct child_info *child)
 {
-	free(report->born_us);
-}
-
-/* Remember when the worker of this cell was forked. */
-static void
-note_birth(struct report *report, int cell)
-{
-	if (cell >= report->cells) {
-		report->cells = cell * 2 + 16;
-		report->born_us = xreallocarray(report->born_us,
-		    (size_t)report->cells, sizeof(*report->born_us));
-	}
-	report->born_us[cell] = clock_now_us();
+	return &generations_of(report->generations,
+	    child->generation)->conf->worker;
 }
 
 static int64_t
 age_us(const struct report *report, const struct child_info *child)
 {
-	return clock_now_us() - report->born_us[child->cell];
+	return clock_now_us() - roster_at(report->roster,
+	    child->cell)->born_us;
 }
 
 static const char *
@@ -55,7 +52,6 @@ void
 report_start(struct report *report, const struct child_info *child,
     const struct act *act)
 {
-	note_birth(report, child->cell);
 	log_event(EV_WORKER_START, log_int("slot", child->slot),
 	    log_int("pid", child->pid), log_int("gen", child->generation),
 	    log_str("why", pool_why_name(act->why)));
@@ -73,7 +69,7 @@ void
 report_signal(const struct report *report, const struct child_info *child,
     const struct act *act)
 {
-	const struct conf_worker	*worker = &report->conf->worker;
+	const struct conf_worker	*worker = conf_of(report, child);
 	const char			*why = pool_why_name(act->why);
 	int				 signo;
 
@@ -129,6 +125,36 @@ void
 report_spawn_failed(struct report *report, const struct err *err)
 {
 	report->spawn_error = *err;
+}
+
+void
+report_hopeless(struct report *report, int slot, const struct err *err)
+{
+	report->spawn_error = report->last_words = *err;
+	log_event(EV_WORKER_FAILED, log_int("slot", slot),
+	    log_str("msg", err->text));
+}
+
+static void
+add_line(void *arg, const char *line, size_t len)
+{
+	struct err	*words = arg;
+	size_t		 used = strlen(words->text);
+
+	snprintf(words->text + used, sizeof(words->text) - used, "%s%.*s",
+	    used == 0 ? "" : " | ", (int)len, line);
+}
+
+void
+report_failed(struct report *report, const struct child_info *child)
+{
+	const struct entry	*entry = roster_at(report->roster,
+				    child->cell);
+
+	if (entry->output == NULL)
+		return;
+	report->last_words.text[0] = '\0';
+	capture_last(entry->output, LAST_LINES, add_line, &report->last_words);
 }
 
 static const char *
@@ -265,6 +291,6 @@ report_title(struct report *report, const struct pool *pool)
 	if (report->title_phase == POOL_RUNNING && report->title_target == 0)
 		phase = "drained";
 	setproctitle("-muster: master [%s] %s %d/%d",
-	    report->conf->master.name, phase,
+	    generations_now(report->generations)->conf->master.name, phase,
 	    report->title_ready, report->title_target);
 }
