@@ -33,6 +33,24 @@ enum conf_signal { CONF_HUP, CONF_INT, CONF_TERM, CONF_QUIT, CONF_TTIN,
 
 enum cpus_mode { CPUS_ANY, CPUS_AUTO, CPUS_SET };
 
+/* When a program counts as ready. */
+enum ready_mode { READY_AUTO, READY_NOTIFY, READY_ALIVE };
+
+/* What becomes of a worker whose master was killed. */
+enum master_death { MASTER_DEATH_DRAIN, MASTER_DEATH_SERVE,
+	MASTER_DEATH_KILL };
+
+/* How a program is told of its sockets; a set of bits. */
+enum dialect { DIALECT_LISTEN_FDS = 1 << 0, DIALECT_EINHORN = 1 << 1,
+	DIALECT_SERVER_STARTER = 1 << 2, DIALECT_NGINX = 1 << 3,
+	DIALECT_PHP_FPM = 1 << 4, DIALECT_UNICORN = 1 << 5,
+	DIALECT_STDIN = 1 << 6 };
+
+struct conf_ready {
+	enum ready_mode	 mode;
+	int64_t		 alive;		/* so long, unless it says so before */
+};
+
 struct conf_surge {
 	int	 number;	/* of workers, or a percent of the target */
 	bool	 percent;
@@ -78,7 +96,7 @@ struct conf_listen {
 	int		 backlog;
 	enum conf_accept accept;
 	int64_t		 defer_accept;	/* 0: off */
-	bool		 nodelay, keepalive;
+	bool		 nodelay, keepalive, nonblock;
 	int		 unix_mode;
 	char		*unix_user, *unix_group;
 	uid_t		 unix_uid;	/* (uid_t)-1: unchanged */
@@ -97,6 +115,15 @@ struct conf_pool {
 
 struct conf_worker {
 	char		*app;
+	char		**command;	/* NULL: the built-in app */
+	size_t		 ncommand;
+	char		*preset;	/* NULL: none */
+	int		 reopen_signal;	/* 0: none */
+	struct conf_ready ready;
+	int64_t		 upgrade_timeout;
+	bool		 watchdog_required, capture_output;
+	enum master_death on_master_death;
+	unsigned	 sockets;	/* of enum dialect */
 	int		 stop_signal, fast_signal;	/* fast 0: derived */
 	int64_t		 stop_delay, ready_timeout, graceful_timeout;
 	int64_t		 kill_timeout, watchdog;
