@@ -50,7 +50,8 @@ struct program_failure {
 struct program;
 
 /*
- * Prepare a start. Nothing of boot is needed afterwards but the descriptors.
+ * Prepare a start. Of boot, conf and the descriptors have to stay until it is
+ * freed, the rest is copied.
  * NULL with err: a placeholder of the command names no socket, or an address
  * cannot be told in a dialect.
  */

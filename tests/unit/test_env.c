@@ -30,7 +30,7 @@ apply(bool clear)
 	setenv("GONE", "ours", 1);
 	setenv("FRESH", "old", 1);
 	unsetenv("MISSING");
-	cr_assert_eq(env_apply(&boot), 0);
+	env_apply(&boot);
 }
 
 static void
