@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -263,6 +264,48 @@ Test(program_failure, a_master_that_is_gone_needs_no_program)
 	cr_expect_str_eq(rig.failure.step, "master");
 	cr_expect_not(program_hopeless(&rig.failure));
 	cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+static volatile sig_atomic_t	 handled;
+
+static void
+on_fault(int signo)
+{
+	(void)signo;
+	handled = 1;
+	_exit(99);
+}
+
+/*
+ * The master's own crash handler brings the master to life again; in a child
+ * that shares its memory it must never run.
+ */
+Test(program_failure, a_fault_of_the_child_is_the_childs_alone)
+{
+	struct conf		*conf;
+	struct program		*program;
+	struct err		 err;
+	size_t			 size = (sizeof(*conf) + 4095) & ~4095UL;
+
+	conf = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(conf, MAP_FAILED);
+	*conf = rig.conf;
+	rig.boot.conf = conf;
+	cr_assert_not_null(program = program_new(&rig.boot, &err));
+	cr_assert_eq(mprotect(conf, size, PROT_NONE), 0);
+	signal(SIGSEGV, on_fault);
+	proc_hold_signals();
+	rig.pid = proc_exec(program, &rig.failure);
+	proc_release_signals();
+	cr_assert_gt(rig.pid, 0);
+	cr_expect_null(rig.failure.step);
+	cr_expect_eq(waitpid(rig.pid, &rig.status, 0), rig.pid);
+	cr_expect(WIFSIGNALED(rig.status));
+	cr_expect_eq(WTERMSIG(rig.status), SIGSEGV);
+	cr_expect_eq(handled, 0);
+	program_free(program);
+	munmap(conf, size);
 }
 
 /* As a user who has reached the limit of processes. */
