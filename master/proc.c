@@ -1,21 +1,51 @@
 #include "master/proc.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "master/sigq.h"
+#include "worker/program.h"
 #include "worker/worker.h"
+
+/* Of a program's child until it is the program: a few calls deep. */
+#define STACK_SIZE	(128 * 1024)
+
+static char	*stack, *stack_end;	/* one at a time is enough */
+
+/* With a page below that cannot be touched: it lies in the master's memory. */
+static void
+make_stack(void)
+{
+	size_t	 page = (size_t)sysconf(_SC_PAGESIZE);
+	void	*area;
+
+	area = mmap(NULL, page + STACK_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (area == MAP_FAILED)
+		return;
+	if (mprotect(area, page, PROT_NONE) == -1) {
+		munmap(area, page + STACK_SIZE);
+		return;
+	}
+	stack = (char *)area + page;
+	stack_end = stack + STACK_SIZE;
+}
 
 void
 proc_prepare(void)
 {
 	worker_prepare();
+	if (stack == NULL)
+		make_stack();
 }
 
 static sigset_t	 held;		/* the mask, while signals are held */
@@ -48,6 +78,75 @@ proc_spawn(const struct worker_boot *boot)
 	 */
 	if (pid != -1)
 		setpgid(pid, pid);
+	return pid;
+}
+
+/* ---- programs */
+
+struct start {
+	struct program		*program;
+	struct program_failure	*failure;
+};
+
+/* In the child. Ending by returning is ending the process. */
+static int
+become_program(void *arg)
+{
+	struct start	*start = arg;
+
+	program_exec(start->program, start->failure);
+	return 127;
+}
+
+/*
+ * The sanitizer marks what of the stack is whose while functions run, and
+ * takes it back when they return. A child that became the program did not.
+ */
+static void
+forget_marks(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	extern void	 __asan_unpoison_memory_region(void const volatile *,
+			    size_t);
+
+	__asan_unpoison_memory_region(stack, STACK_SIZE);
+#endif
+}
+
+/*
+ * As vfork(2), but on a stack of its own: the child borrows our memory, and we
+ * are suspended until it has executed the program or ended. So a large master
+ * costs nothing, and what the child wrote into failure is there, whole, the
+ * moment we go on: no pipe has to carry it.
+ *
+ * The fault signals are blocked here, too. Their handlers, ours still for the
+ * first steps of the child, would bring the master to life again - in the
+ * child. A fault that the mask blocks ends the process, as it should.
+ */
+pid_t
+proc_exec(struct program *program, struct program_failure *failure)
+{
+	struct start	 start = { program, failure };
+	sigset_t	 all, before;
+	pid_t		 pid;
+	int		 saved;
+
+	*failure = (struct program_failure){ 0 };
+	if (stack == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	forget_marks();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = clone(become_program, stack_end,
+	    CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+	saved = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid != -1 && failure->step != NULL)
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			continue;
+	errno = saved;
 	return pid;
 }
 

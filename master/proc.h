@@ -9,6 +9,8 @@
  * The one door to processes: fork, kill, wait. Signals go only to children
  * that are not reaped yet, so that a number reused by a stranger is never hit.
  */
+struct program;
+struct program_failure;
 struct worker_boot;
 
 /* Once, before the first fork. */
@@ -20,6 +22,14 @@ void	proc_prepare(void);
  * run our handlers.
  */
 pid_t	proc_spawn(const struct worker_boot *boot);
+/*
+ * Start a program that program_new() prepared, between the same two calls. -1
+ * with errno: no process. Else failure tells what became of it: with a step,
+ * it never was the program and is reaped already; its number means nothing
+ * then. The caller is suspended until that is known, which is as long as the
+ * kernel needs to open the file.
+ */
+pid_t	proc_exec(struct program *program, struct program_failure *failure);
 void	proc_hold_signals(void);
 void	proc_release_signals(void);
 
