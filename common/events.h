@@ -66,6 +66,12 @@ X(WORKER_DIED, "worker.died", ERROR,					\
     "a worker ended that nobody had told to")				\
 X(WORKER_SURPRISE, "worker.surprise", DEBUG, "slot pid event state",	\
     "a fact that the worker's state does not expect; ignored")		\
+X(WORKER_OUTPUT, "worker.output", INFO, "slot pid gen line cut",		\
+    "a line that a program printed; cut: so many bytes of it are missing")	\
+X(MAIL_REFUSED, "mail.refused", DEBUG, "pid sender uid msg",		\
+    "a message in a program's name was not heard; told of once a worker")	\
+X(LEFTOVER_KILLED, "leftover.killed", WARN, "slot pid name",		\
+    "what an ended program had left behind was sent KILL")		\
 X(SLOT_WAIT, "slot.wait", WARN, "slot failures delay msg",		\
     "a slot waits before its next worker")				\
 X(SLOT_PARKED, "slot.parked", ERROR, "slot code msg",			\

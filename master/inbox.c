@@ -1,9 +1,7 @@
 #include "master/inbox.h"
 
 #include <sys/socket.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -11,6 +9,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/notify.h"
+#include "master/dgram.h"
 #include "master/keep.h"
 
 #define MESSAGES_A_TURN	64
@@ -27,40 +26,6 @@ struct inbox {
 	inbox_done_fn	*done;
 	void		*arg;
 };
-
-static void
-close_passed(const struct cmsghdr *header)
-{
-	size_t	 i, count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int	 fd;
-
-	for (i = 0; i < count; i++) {
-		memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
-		close(fd);
-	}
-}
-
-/* Who sent it, by the kernel's word; 0: not told. Passed fds are closed. */
-static pid_t
-sender_of(struct msghdr *message)
-{
-	struct cmsghdr	*header;
-	struct ucred	 cred;
-	pid_t		 pid = 0;
-
-	for (header = CMSG_FIRSTHDR(message); header != NULL;
-	    header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET)
-			continue;
-		if (header->cmsg_type == SCM_RIGHTS)
-			close_passed(header);
-		if (header->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&cred, CMSG_DATA(header), sizeof(cred));
-		pid = cred.pid;
-	}
-	return pid;
-}
 
 static int	open_pair(struct inbox *, struct err *);
 static void	close_pair(struct inbox *);
@@ -85,34 +50,20 @@ start_anew(struct inbox *inbox)
 static bool
 read_one(struct inbox *inbox)
 {
-	union {
-		struct cmsghdr	 align;
-		char		 bytes[CMSG_SPACE(sizeof(struct ucred)) +
-				    CMSG_SPACE(253 * sizeof(int))];
-	}		 control;
 	char		 text[NOTIFY_MAX];
-	struct iovec	 iov = { text, sizeof(text) };
-	struct msghdr	 message = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
 	struct notify	 notify;
-	pid_t		 sender;
-	ssize_t		 n;
+	struct dgram	 got;
 
-	do
-		n = recvmsg(inbox->fds[0], &message,
-		    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
+	if (!dgram_read(inbox->fds[0], text, sizeof(text), &got))
 		return false;
-	if ((sender = sender_of(&message)) <= 0) {
-		if (n > 0)
+	if (got.pid <= 0) {
+		if (got.len > 0)
 			return true;
 		start_anew(inbox);
 		return false;
 	}
-	notify_parse(text, (size_t)n, &notify);
-	inbox->said(inbox->arg, sender, &notify);
+	notify_parse(text, got.len, &notify);
+	inbox->said(inbox->arg, got.pid, &notify);
 	return true;
 }
 

@@ -171,6 +171,14 @@ proc_kill_leftovers(pid_t pid)
 	kill(-pid, SIGKILL);
 }
 
+void
+proc_kill_orphan(pid_t pid)
+{
+	if (getpgid(pid) == pid)
+		kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
+}
+
 pid_t
 proc_ended(void)
 {
@@ -206,7 +214,7 @@ proc_reap(pid_t pid, struct proc_death *death)
 /* ---- what proc(5) says */
 
 static bool
-read_proc(pid_t pid, const char *file, char *out, size_t size)
+read_whole(pid_t pid, const char *file, char *out, size_t size)
 {
 	char	 path[64];
 	ssize_t	 n;
@@ -221,8 +229,17 @@ read_proc(pid_t pid, const char *file, char *out, size_t size)
 	if (n <= 0)
 		return false;
 	out[n] = '\0';
-	out[strcspn(out, "\n")] = '\0';
 	return true;
+}
+
+/* The first line. */
+static bool
+read_proc(pid_t pid, const char *file, char *out, size_t size)
+{
+	bool	 there = read_whole(pid, file, out, size);
+
+	out[strcspn(out, "\n")] = '\0';
+	return there;
 }
 
 void
@@ -256,4 +273,19 @@ proc_rss(pid_t pid)
 	    sscanf(text, "%*d %lld", &pages) != 1)
 		return -1;
 	return pages * sysconf(_SC_PAGESIZE);
+}
+
+pid_t
+proc_parent(pid_t pid)
+{
+	char		 stat[512];
+	const char	*end;
+	int		 parent;
+
+	/* As above; the name may even hold a newline, and forge the rest. */
+	if (!read_whole(pid, "stat", stat, sizeof(stat)) ||
+	    (end = strrchr(stat, ')')) == NULL ||
+	    sscanf(end + 1, " %*c %d", &parent) != 1)
+		return -1;
+	return parent;
 }

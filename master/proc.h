@@ -39,6 +39,8 @@ void	proc_signal(pid_t pid, int signo);
 int	proc_kill(pid_t pid);
 /* KILL to what an ended worker, not reaped yet, left in its group. */
 void	proc_kill_leftovers(pid_t pid);
+/* KILL to a child that is no worker, and to the group that it leads, if so. */
+void	proc_kill_orphan(pid_t pid);
 
 struct proc_death {
 	pid_t	 pid;
@@ -62,5 +64,7 @@ void	proc_name(pid_t pid, char *out, size_t size);
 void	proc_where(pid_t pid, char *out, size_t size);
 /* Resident memory in bytes, or -1. */
 int64_t	proc_rss(pid_t pid);
+/* Its parent, or -1. */
+pid_t	proc_parent(pid_t pid);
 
 #endif
