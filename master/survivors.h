@@ -1,0 +1,58 @@
+#ifndef MUSTER_SURVIVORS_H
+#define MUSTER_SURVIVORS_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+
+/*
+ * The workers that a killed master left, found by the instance's name: for
+ * muster --adopt. Built-in workers are known by their title, programs by the
+ * MUSTER_ variables they were started with (one that writes its title over
+ * its environment, as nginx does, is not found). What they say of themselves
+ * is checked twice, the second time with a pidfd in hand, so that a number
+ * that now is another process's is never taken for a worker.
+ *
+ * As root workers of any user are found, else our own. Runs at the start,
+ * before anything depends on us: it reads all of /proc.
+ */
+struct survivor {
+	pid_t	 pid;
+	int	 pidfd;		/* owned by the list, close-on-exec */
+	int	 slot;
+	int	 generation;	/* 0: not known (a built-in worker) */
+	bool	 program;
+};
+
+struct survivors {
+	struct survivor	*list;	/* by slot, the older process first */
+	size_t		 count;
+};
+
+/*
+ * NULL with err if a living master of that name is there, or /proc cannot be
+ * read; an empty list is none.
+ */
+struct survivors	*survivors_find(const char *name, struct err *err);
+void			 survivors_free(struct survivors *survivors);
+
+/*
+ * A stream socket that listens at addr, taken from one of them
+ * (pidfd_getfd(2)): close-on-exec, the caller's. "host" is compared as a
+ * number; NULL means all addresses; port 0 is any port. -1 with err, which
+ * says so if we may not look.
+ */
+int			 survivors_socket(const struct survivors *survivors,
+			    const struct addr *addr, struct err *err);
+
+/*
+ * Drop those that hold none of these sockets (st_ino): whoever only looks
+ * like a worker, or serves something else.
+ */
+void			 survivors_keep(struct survivors *survivors,
+			    const ino_t *sockets, size_t count);
+
+#endif
