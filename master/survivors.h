@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/addr.h"
 #include "common/err.h"
@@ -22,9 +23,11 @@
 struct survivor {
 	pid_t	 pid;
 	int	 pidfd;		/* owned by the list, close-on-exec */
+	uid_t	 uid;		/* for root: is it the workers' user? */
 	int	 slot;
 	int	 generation;	/* 0: not known (a built-in worker) */
 	bool	 program;
+	uint64_t start;		/* clock ticks since boot */
 };
 
 struct survivors {
@@ -40,11 +43,13 @@ struct survivors	*survivors_find(const char *name, struct err *err);
 void			 survivors_free(struct survivors *survivors);
 
 /*
- * A stream socket that listens at addr, taken from one of them
- * (pidfd_getfd(2)): close-on-exec, the caller's. "host" is compared as a
- * number; NULL means all addresses; port 0 is any port. -1 with err, which
- * says so if we may not look.
+ * A stream socket that listens at addr, taken from a survivor, or from the
+ * first that has one (pidfd_getfd(2)): close-on-exec, the caller's. Of addr
+ * NULL as host means all addresses, 0 as port any; names are not resolved. -1
+ * with err: nobody has one, or we may not take it.
  */
+int			 survivor_socket(const struct survivor *survivor,
+			    const struct addr *addr, struct err *err);
 int			 survivors_socket(const struct survivors *survivors,
 			    const struct addr *addr, struct err *err);
 
