@@ -129,6 +129,10 @@ X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
     "a child that is no worker was reaped")				\
 X(MEMORY_ENDED, "memory.ended", ERROR, "bytes",				\
     "no memory for so many bytes; the process aborts")			\
+X(SYSTEMD_NOTE, "systemd.note", WARN, "msg error",			\
+    "something between us and the service manager that should be known") \
+X(SYSTEMD_IGNORED, "systemd.ignored", DEBUG, "variable value msg",	\
+    "a variable of the service manager is not followed, and why")	\
 X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
     "the event loop met something that should not happen")
 
