@@ -212,6 +212,12 @@ log_sink_room(void)
 	return sink.way == WAY_MASTER ? MASTER_ROOM : LOG_LINE_MAX;
 }
 
+bool
+log_sink_joins(void)
+{
+	return sink.way == WAY_WRITE || sink.way == WAY_SHARED;
+}
+
 /* ---- writing */
 
 /*

@@ -31,6 +31,9 @@ void	log_sink_to_master(int fd);
 /* How long a line may be here, with its newline. */
 size_t	log_sink_room(void);
 
+/* May several lines be written as one, if they have room in it? */
+bool	log_sink_joins(void);
+
 /* Write a line, which ends in a newline. False if it is lost, whole or torn. */
 bool	log_sink_write(enum log_level level, const char *line, size_t len);
 
