@@ -183,7 +183,7 @@ void			 listener_shut(struct listener *listener);
 struct listener_saved {
 	uint32_t	 id;
 	int32_t		 kind, steered, v6only;
-	int32_t		 refused, announced;
+	int32_t		 refused, stuck, announced;
 	int32_t		 given;		/* by LISTEN_FDS, under name */
 	int32_t		 backlog, defer_s, nodelay, keepalive, nonblock;
 	int32_t		 nfds;

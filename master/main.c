@@ -21,7 +21,7 @@ struct start {
 	struct conf		*conf;
 	struct daemon_parent	*parent;
 	struct pidfile		*pidfile;
-	struct listeners	*listeners;
+	struct listener_set	*listeners;
 	struct master		*master;
 };
 
@@ -126,7 +126,7 @@ finish(struct start *s)
 	if (s->master != NULL)
 		master_free(s->master);
 	sigq_close();
-	listeners_free(s->listeners);
+	listener_set_drop(s->listeners);
 	pidfile_drop(s->pidfile);
 	daemon_free(s->parent);
 	conf_free(s->conf);

@@ -275,7 +275,7 @@ watch_signals(struct master *m, struct err *err)
 }
 
 struct master *
-master_new(const struct conf *conf, struct listeners *listeners,
+master_new(const struct conf *conf, struct listener_set *listeners,
     struct daemon_parent *parent, struct err *err)
 {
 	struct master		*m = xcalloc(1, sizeof(*m));

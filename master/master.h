@@ -8,7 +8,7 @@
 
 struct conf;
 struct daemon_parent;
-struct listeners;
+struct listener_set;
 struct master;
 
 /*
@@ -23,7 +23,7 @@ enum wish { WISH_FAST_STOP, WISH_STOP, WISH_RELOAD, WISH_UPGRADE, WISH_SCALE,
  * of daemon_start() or NULL, is told when the pool is ready. NULL with err.
  */
 struct master	*master_new(const struct conf *conf,
-		    struct listeners *listeners, struct daemon_parent *parent,
+		    struct listener_set *listeners, struct daemon_parent *parent,
 		    struct err *err);
 void		 master_free(struct master *master);
 

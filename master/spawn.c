@@ -27,7 +27,7 @@ struct birth {
 
 struct spawner {
 	const struct conf	*conf;
-	struct listeners	*listeners;
+	struct listener_set	*listeners;
 	struct board		*board;
 	const struct inbox	*inbox;
 	struct pool		*pool;
@@ -39,7 +39,7 @@ struct spawner {
 };
 
 struct spawner *
-spawner_new(const struct conf *conf, struct listeners *listeners,
+spawner_new(const struct conf *conf, struct listener_set *listeners,
     struct board *board, const struct inbox *inbox, struct pool *pool,
     struct report *report, struct err *err)
 {

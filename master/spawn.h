@@ -9,7 +9,7 @@ struct act;
 struct board;
 struct conf;
 struct inbox;
-struct listeners;
+struct listener_set;
 struct pool;
 struct report;
 
@@ -22,7 +22,7 @@ struct spawner;
 
 /* Borrows all. NULL with err. */
 struct spawner	*spawner_new(const struct conf *conf,
-		    struct listeners *listeners, struct board *board,
+		    struct listener_set *listeners, struct board *board,
 		    const struct inbox *inbox, struct pool *pool,
 		    struct report *report, struct err *err);
 void		 spawner_free(struct spawner *spawner);

@@ -37,7 +37,7 @@
 struct supervise {
 	struct event_base	*base;
 	const struct conf	*conf;
-	struct listeners	*listeners;	/* borrowed */
+	struct listener_set	*listeners;	/* borrowed */
 	struct pool		*pool;
 	struct board		*board;
 	struct inbox		*inbox;
@@ -123,6 +123,7 @@ do_signal(struct supervise *s, const struct act *act)
 	switch (act->signal) {
 	case DO_STOP:
 		turnout_stop(s->turnout, info->pid, info->slot,
+		    info->generation,
 		    s->conf->worker.stop_signal);
 		break;
 	case DO_FAST:
@@ -155,7 +156,7 @@ do_act(struct supervise *s, const struct act *act)
 		do_signal(s, act);
 		break;
 	case ACT_REFUSE:
-		listeners_refuse(s->listeners);
+		listeners_refuse_all();
 		break;
 	}
 }
@@ -248,6 +249,16 @@ run(void *arg)
 	supervise_run(arg);
 }
 
+/* There is one generation's set so far, and all have it. */
+static const struct listener_set *
+set_of(void *arg, int generation)
+{
+	const struct supervise	*s = arg;
+
+	(void)generation;
+	return s->listeners;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -330,7 +341,7 @@ open_parts(struct supervise *s, struct err *err)
 
 struct supervise *
 supervise_new(struct event_base *base, const struct conf *conf,
-    struct listeners *listeners, const struct supervise_events *events,
+    struct listener_set *listeners, const struct supervise_events *events,
     struct err *err)
 {
 	struct supervise	*s = xcalloc(1, sizeof(*s));
@@ -338,8 +349,8 @@ supervise_new(struct event_base *base, const struct conf *conf,
 	int64_t			 now_ms = clock_now_ms();
 
 	if (listeners_steered(listeners) &&
-	    policy.max_workers > listeners_max_slots())
-		policy.max_workers = listeners_max_slots();
+	    policy.max_workers > CONF_REUSEPORT_SLOTS)
+		policy.max_workers = CONF_REUSEPORT_SLOTS;
 	s->base = base;
 	s->conf = conf;
 	s->listeners = listeners;
@@ -355,7 +366,7 @@ supervise_new(struct event_base *base, const struct conf *conf,
 	}
 	s->health = health_new(base, PRIORITY_FACTS, conf, s->pool, s->board,
 	    run, s);
-	s->turnout = turnout_new(base, PRIORITY_FACTS, listeners, s->pool,
+	s->turnout = turnout_new(base, PRIORITY_FACTS, s->pool, set_of,
 	    run, s);
 	return s;
 }

@@ -7,7 +7,7 @@
 
 struct conf;
 struct event_base;
-struct listeners;
+struct listener_set;
 struct pool;
 
 /*
@@ -29,7 +29,7 @@ enum { PRIORITY_SIGNALS, PRIORITY_FACTS, PRIORITY_TURNS, PRIORITIES };
 /* Borrows all. NULL with err. No worker is started before the first run. */
 struct supervise	*supervise_new(struct event_base *base,
 			    const struct conf *conf,
-			    struct listeners *listeners,
+			    struct listener_set *listeners,
 			    const struct supervise_events *events,
 			    struct err *err);
 void			 supervise_free(struct supervise *supervise);
