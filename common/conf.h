@@ -18,6 +18,9 @@
  * immutable from then on. Every value comes from one row of conf_keys.c and
  * knows where it was set. Durations are in ms, sizes in bytes.
  */
+/* The slots that accept = reuseport can steer to: steer.h says why. */
+#define CONF_REUSEPORT_SLOTS	2000
+
 enum conf_accept { ACCEPT_AUTO, ACCEPT_SHARED, ACCEPT_EXCLUSIVE,
 	ACCEPT_REUSEPORT };
 enum conf_cull { CULL_OLDEST, CULL_NEWEST, CULL_IDLEST };

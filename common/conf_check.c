@@ -7,7 +7,6 @@
 
 /* Checks that need more than one value, or the system. */
 
-#define REUSEPORT_MOST	2000	/* slots that a steering program can tell */
 
 static struct conf_origin *
 origin_of(struct conf_load *load, const struct conf_key *key)
@@ -117,10 +116,10 @@ check_accept(struct conf_load *load)
 
 	workers = origin_of(load, conf_key_by_name("pool", "workers"));
 	if (conf->listen.accept == ACCEPT_REUSEPORT && !workers->bad &&
-	    conf->pool.workers > REUSEPORT_MOST)
+	    conf->pool.workers > CONF_REUSEPORT_SLOTS)
 		fault(load, "listen", "accept", NULL,
 		    "reuseport takes %d workers at most, not %d",
-		    REUSEPORT_MOST, conf->pool.workers);
+		    CONF_REUSEPORT_SLOTS, conf->pool.workers);
 }
 
 static void

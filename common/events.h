@@ -31,7 +31,7 @@ X(LISTEN_BACKLOG, "listen.backlog", WARN, "addr backlog limit msg",	\
 X(LISTEN_NOTE, "listen.note", WARN, "addr name fd msg error",		\
     "something about a listening socket that should be known")		\
 X(LISTEN_CLOSED, "listen.closed", INFO, "addr name",			\
-    "no new connections: the last stop has begun")			\
+    "no new connections: a reload removed it, or the last stop has begun")			\
 X(POOL_READY, "pool.ready", INFO, "workers target took",		\
     "every first worker was ready or failed once, and one is ready")	\
 X(POOL_SCALE, "pool.scale", INFO, "from to asked msg",			\

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "master/sigq.h"
 #include "worker/program.h"
 #include "worker/worker.h"
@@ -146,6 +148,42 @@ proc_exec(struct program *program, struct program_failure *failure)
 	if (pid != -1 && failure->step != NULL)
 		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 			continue;
+static void
+be_helper(int (*run)(void *arg, int out), void *arg, int out)
+{
+	sigset_t	 none;
+	int		 keep[] = { out };
+
+	sigq_forget();
+	setpgid(0, 0);
+	if (fd_close_except(keep, 1) == -1)
+		_exit(EX_OSERR);
+	sigemptyset(&none);
+	sigq_unblock(&none);
+	_exit(run(arg, out));
+}
+
+pid_t
+proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
+{
+	int	 ends[2], saved;
+	pid_t	 pid;
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -1;
+	proc_hold_signals();
+	pid = fork();
+	if (pid == 0)
+		be_helper(run, arg, ends[1]);
+	saved = errno;
+	if (pid != -1)
+		setpgid(pid, pid);
+	proc_release_signals();
+	close(ends[1]);
+	if (pid == -1)
+		close(ends[0]);
+	else
+		fd_nonblock(*fd = ends[0], true);
 	errno = saved;
 	return pid;
 }

@@ -33,6 +33,17 @@ pid_t	proc_exec(struct program *program, struct program_failure *failure);
 void	proc_hold_signals(void);
 void	proc_release_signals(void);
 
+/*
+ * Fork a helper, a throw-away child that does what may block: run(arg, out)
+ * is all it does, its result is the exit code. It has its own group, default
+ * dispositions, and of our descriptors the standard streams and out, the
+ * write end of a pipe: it must not log. *fd is the read end, non-blocking, the
+ * caller's; at its end of file the helper is gone, or about to: until then its
+ * pid is its own, and proc_kill() hits nobody else. Whoever reaps it takes it
+ * for a stranger. -1 with errno.
+ */
+pid_t	proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd);
+
 /* To one process, and CONT, so that a stopped one gets it, too. */
 void	proc_signal(pid_t pid, int signo);
 /* KILL to a worker and its whole process group. 0, or -1 with errno. */
