@@ -1,6 +1,7 @@
 #include "master/proc.h"
 
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/fd.h"
+#include "common/mem.h"
 #include "master/sigq.h"
 #include "worker/program.h"
 #include "worker/worker.h"
@@ -148,6 +150,12 @@ proc_exec(struct program *program, struct program_failure *failure)
 	if (pid != -1 && failure->step != NULL)
 		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 			continue;
+	errno = saved;
+	return pid;
+}
+
+/* ---- throw-away children */
+
 static void
 be_helper(int (*run)(void *arg, int out), void *arg, int out)
 {
@@ -188,16 +196,69 @@ proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
 	return pid;
 }
 
+/* ---- signals */
+
+/* Workers that are not our children: their numbers may become a stranger's. */
+static struct foreign {
+	pid_t		 pid;
+	int		 pidfd;		/* borrowed */
+	struct foreign	*next;
+} *foreigners;
+
+void
+proc_foreign(pid_t pid, int pidfd)
+{
+	struct foreign	*foreign = xcalloc(1, sizeof(*foreign));
+
+	*foreign = (struct foreign){ pid, pidfd, foreigners };
+	foreigners = foreign;
+}
+
+void
+proc_foreign_gone(pid_t pid)
+{
+	struct foreign	**at = &foreigners, *foreign;
+
+	while ((foreign = *at) != NULL && foreign->pid != pid)
+		at = &foreign->next;
+	if (foreign == NULL)
+		return;
+	*at = foreign->next;
+	free(foreign);
+}
+
+static const struct foreign *
+find_foreign(pid_t pid)
+{
+	const struct foreign	*foreign = foreigners;
+
+	while (foreign != NULL && foreign->pid != pid)
+		foreign = foreign->next;
+	return foreign;
+}
+
+static int
+send_signal(pid_t pid, int signo)
+{
+	const struct foreign	*foreign = find_foreign(pid);
+
+	if (foreign != NULL)
+		return pidfd_send_signal(foreign->pidfd, signo, NULL, 0);
+	return kill(pid, signo);
+}
+
 void
 proc_signal(pid_t pid, int signo)
 {
-	kill(pid, signo);
-	kill(pid, SIGCONT);
+	send_signal(pid, signo);
+	send_signal(pid, SIGCONT);
 }
 
 int
 proc_kill(pid_t pid)
 {
+	if (find_foreign(pid) != NULL)
+		return send_signal(pid, SIGKILL);
 	/* The group, and the worker itself should it have left its group. */
 	kill(-pid, SIGKILL);
 	return kill(pid, SIGKILL);

@@ -46,6 +46,12 @@ pid_t	proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd);
 
 /* To one process, and CONT, so that a stopped one gets it, too. */
 void	proc_signal(pid_t pid, int signo);
+/*
+ * A worker that is no child of ours, from now on signalled by its pidfd, which
+ * is borrowed until it is gone.
+ */
+void	proc_foreign(pid_t pid, int pidfd);
+void	proc_foreign_gone(pid_t pid);
 /* KILL to a worker and its whole process group. 0, or -1 with errno. */
 int	proc_kill(pid_t pid);
 /* KILL to what an ended worker, not reaped yet, left in its group. */

@@ -115,6 +115,7 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	proc_foreign_gone(watch->pid);
 	event_free(watch->event);
 	free(watch);
 	if (child == NULL)

@@ -135,12 +135,30 @@ report_hopeless(struct report *report, int slot, const struct err *err)
 	    log_str("msg", err->text));
 }
 
+struct last {
+	struct err	*words;
+	size_t		 skip;		/* lines before the last ones */
+};
+
+static void
+pass_line(void *arg, const char *line, size_t len)
+{
+	(void)arg;
+	(void)line;
+	(void)len;
+}
+
 static void
 add_line(void *arg, const char *line, size_t len)
 {
-	struct err	*words = arg;
+	struct last	*last = arg;
+	struct err	*words = last->words;
 	size_t		 used = strlen(words->text);
 
+	if (last->skip > 0) {
+		last->skip--;
+		return;
+	}
 	snprintf(words->text + used, sizeof(words->text) - used, "%s%.*s",
 	    used == 0 ? "" : " | ", (int)len, line);
 }
@@ -150,11 +168,15 @@ report_failed(struct report *report, const struct child_info *child)
 {
 	const struct entry	*entry = roster_at(report->roster,
 				    child->cell);
+	struct last		 last = { &report->last_words, 0 };
+	size_t			 count;
 
 	if (entry->output == NULL)
 		return;
 	report->last_words.text[0] = '\0';
-	capture_last(entry->output, LAST_LINES, add_line, &report->last_words);
+	count = capture_last(entry->output, pass_line, NULL);
+	last.skip = count > LAST_LINES ? count - LAST_LINES : 0;
+	capture_last(entry->output, add_line, &last);
 }
 
 static const char *
@@ -236,13 +258,6 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("gen", tell->child->generation),
 		    log_str("why", pool_why_name(tell->why)));
 		break;
-	case TELL_RENEW_DONE:
-		log_event(EV_RENEW_DONE, log_int("gen", tell->n));
-		break;
-	case TELL_RENEW_FAILED:
-		log_event(EV_RENEW_FAILED, log_int("gen", tell->n),
-		    log_int("slot", tell->slot));
-		break;
 	case TELL_SURPRISE:
 		tell_surprise(tell);
 		break;
@@ -258,6 +273,9 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("gen", tell->child->generation));
 		break;
 	case TELL_READY:
+	case TELL_ALIVE:
+	case TELL_RENEW_DONE:
+	case TELL_RENEW_FAILED:
 		break;
 	}
 }
