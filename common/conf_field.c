@@ -399,7 +399,7 @@ const struct conf_type_ops conf_types[] = {
 	[TYPE_SIGNAL] = { "signal", "", set_signal_or_none, get_signal_or_none,
 	    "a signal", "USR1, HUP, USR2, or none" },
 	[TYPE_READY] = { "readiness", "", set_ready, get_ready,
-	    "a readiness", "auto, notify, alive:DURATION" },
+	    "a way to be ready", "auto, notify, alive:DURATION" },
 	[TYPE_SOCKETS] = { "dialects", "", set_sockets, get_sockets,
 	    "a list of dialects", "listen-fds, einhorn, server-starter, nginx, "
 	    "php-fpm, unicorn, stdin; or none" },

@@ -140,6 +140,9 @@ void	conf_resolve(struct conf_load *load);
 /* What only several values together show. */
 void	conf_check(struct conf_load *load);
 
+/* {fd:N}, {fd:NAME} and {addr:N} of the command that name no socket. */
+void	conf_check_places(struct conf_load *load);
+
 /* "; did you mean x?" or "": for a name that is none. */
 #define SUGGEST_SIZE	128
 const char	*conf_suggest_key(const char *section, const char *key,
