@@ -55,6 +55,25 @@ struct conf_type_ops {
 };
 extern const struct conf_type_ops conf_types[];	/* by enum conf_type */
 
+/* Rows of it that have a file of their own, and what both files ask. */
+enum value_result conf_set_signal_or_none(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_signal_or_none(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_command(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_command(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_ready(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_ready(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_sockets(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_sockets(const struct conf_key *key,
+		    const void *field, const void *aux);
+bool		 conf_stops_nobody(int signo);
+
 const char	*conf_type_name(const struct conf_key *key);
 const char	*conf_type_unit(const struct conf_key *key);
 int		 conf_type_set(const struct conf_key *key, struct conf *conf,

@@ -256,22 +256,39 @@ Test(conf_print, has_the_environment_in_its_order)
 	conf_rig_end(&rig);
 }
 
+/* count times part behind head. Owned. */
+static char *
+repeated(const char *head, const char *part, size_t count)
+{
+	char	*text = xcalloc(1, strlen(head) + count * strlen(part) + 2);
+	char	*end = stpcpy(text, head);
+
+	while (count-- > 0)
+		end = stpcpy(end, part);
+	strcpy(end, "\n");
+	return text;
+}
+
 Test(conf_print, may_have_lines_that_no_file_may_have)
 {
-	char		*word = xcalloc(1, 7001), *text;
-	struct conf_rig	 rig;
-	struct conf	*copy;
+	char	*text = repeated("[worker]\nfatal_exit_codes = 7", ",7", 4000);
 
-	for (int i = 0; i < 7000; i++)
-		word[i] = i % 2 ? ';' : ' ';
-	text = xasprintf("[worker]\ncommand = x \"%s\"\n", word);
-	rig = loaded(text);
-	copy = again(rig.conf);
-	cr_expect_str_eq(copy->worker.command[1], word);
-	conf_free(copy);
+	prints_to_the_same(text);
+	free(text);
+}
+
+Test(conf_print, prints_no_command_that_a_file_could_not_hold)
+{
+	char		*text = repeated("[worker]\ncommand = x", " !", 1900);
+	struct conf_rig	 rig;
+
+	prints_to_the_same(text);
+	free(text);
+	text = repeated("[worker]\ncommand = x", " !", 2100);
+	rig = conf_rig(text, NULL, 0);
+	cr_expect_null(rig.conf, "in quotes it is longer than a line");
 	conf_rig_end(&rig);
 	free(text);
-	free(word);
 }
 
 Test(conf_print, loads_without_looking_at_the_folder_again)

@@ -101,7 +101,8 @@ Test(conf_program, command_that_is_open_or_empty_is_refused)
 		cr_expect_eq(value_parse_command(empty[i], &words, &n),
 		    VALUE_BAD, "%s", empty[i]);
 	refused("[worker]\ncommand = a 'b\n", ":2: [worker] command: \"a 'b\" "
-	    "has an open quote, or nothing behind a backslash");
+	    "has an open quote, nothing behind a backslash, or over 8000 "
+	    "bytes");
 }
 
 /* Words of bytes that mean something somewhere, by a simple generator. */
@@ -344,7 +345,7 @@ Test(conf_program, what_does_not_go_together_is_refused)
 	accepted(WITH("sockets = stdin listen-fds\nmax_age = 1h"));
 	/* What was refused is not missing, too. */
 	refused("[worker]\npreset = nginx\ncommand = 'x\n[listen]\n"
-	    "nonblock = no\n", "behind a backslash");
+	    "nonblock = no\n", "or over 8000 bytes");
 }
 
 Test(conf_program, values_that_are_none_are_refused)
