@@ -105,8 +105,8 @@ get_word(const struct conf_key *key, const void *field, const void *aux)
 }
 
 /* Signals that would not stop, or that mean something else to a worker. */
-static bool
-stops_nobody(int signo)
+bool
+conf_stops_nobody(int signo)
 {
 	switch (signo) {
 	case SIGKILL: case SIGSTOP: case SIGTSTP: case SIGCONT: case SIGCHLD:
@@ -126,7 +126,7 @@ set_signal(const struct conf_key *key, void *field, void *aux,
 	(void)key, (void)aux;
 	if (value_parse_signal(text, &signo) != VALUE_OK)
 		return VALUE_BAD;
-	if (stops_nobody(signo))
+	if (conf_stops_nobody(signo))
 		return VALUE_RANGE;
 	*(int *)field = signo;
 	return VALUE_OK;
@@ -139,35 +139,6 @@ get_signal(const struct conf_key *key, const void *field, const void *aux)
 
 	(void)key, (void)aux;
 	return signo == 0 ? NULL : value_print_signal(signo);
-}
-
-/* Any signal a program may understand, or none: it goes to programs alone. */
-static enum value_result
-set_signal_or_none(const struct conf_key *key, void *field, void *aux,
-    const char *text)
-{
-	int	 signo;
-
-	(void)key, (void)aux;
-	if (strcmp(text, "none") == 0) {
-		*(int *)field = 0;
-		return VALUE_OK;
-	}
-	if (value_parse_signal(text, &signo) != VALUE_OK)
-		return VALUE_BAD;
-	if (stops_nobody(signo))
-		return VALUE_RANGE;
-	*(int *)field = signo;
-	return VALUE_OK;
-}
-
-static char *
-get_signal_or_none(const struct conf_key *key, const void *field,
-    const void *aux)
-{
-	char	*name = get_signal(key, field, aux);
-
-	return name != NULL ? name : xstrdup("none");
 }
 
 static enum value_result
@@ -267,61 +238,6 @@ get_limit(const struct conf_key *key, const void *field, const void *aux)
 	return limit->set ? value_print_limit(limit) : NULL;
 }
 
-static enum value_result
-set_command(const struct conf_key *key, void *field, void *aux,
-    const char *text)
-{
-	enum value_result	 result;
-	char			***list = field, **words;
-
-	(void)key;
-	result = value_parse_command(text, &words, aux);
-	if (result == VALUE_OK) {
-		value_free_command(*list);
-		*list = words;
-	}
-	return result;
-}
-
-static char *
-get_command(const struct conf_key *key, const void *field, const void *aux)
-{
-	size_t	 count = *(const size_t *)aux;
-
-	(void)key;
-	return count == 0 ? NULL :
-	    value_print_command(*(char **const *)field, count);
-}
-
-static enum value_result
-set_ready(const struct conf_key *key, void *field, void *aux, const char *text)
-{
-	(void)aux;
-	return value_parse_ready(text, key->max, field);
-}
-
-static char *
-get_ready(const struct conf_key *key, const void *field, const void *aux)
-{
-	(void)key, (void)aux;
-	return value_print_ready(field);
-}
-
-static enum value_result
-set_sockets(const struct conf_key *key, void *field, void *aux,
-    const char *text)
-{
-	(void)key, (void)aux;
-	return value_parse_sockets(text, field);
-}
-
-static char *
-get_sockets(const struct conf_key *key, const void *field, const void *aux)
-{
-	(void)key, (void)aux;
-	return value_print_sockets(*(const unsigned int *)field);
-}
-
 static bool
 is_app(const char *text)
 {
@@ -392,15 +308,16 @@ const struct conf_type_ops conf_types[] = {
 	[TYPE_ADDRESS] = { "address", "", NULL, NULL, "an address",
 	    "HOST:PORT, :PORT, [V6]:PORT, unix:/path, unix:@name, fd:N, none" },
 	[TYPE_ENV] = { "text", "", NULL, NULL, "a text", "or nothing" },
-	[TYPE_COMMAND] = { "command", "", set_command, get_command,
+	[TYPE_COMMAND] = { "command", "", conf_set_command, conf_get_command,
 	    "a command", "words with quotes as for the shell" },
 	[TYPE_PRESET] = { "preset", "", set_text, get_text,
 	    "a preset", "gunicorn, puma, nginx and others" },
-	[TYPE_SIGNAL] = { "signal", "", set_signal_or_none, get_signal_or_none,
+	[TYPE_SIGNAL] = { "signal", "", conf_set_signal_or_none,
+	    conf_get_signal_or_none,
 	    "a signal", "USR1, HUP, USR2, or none" },
-	[TYPE_READY] = { "readiness", "", set_ready, get_ready,
-	    "a readiness", "auto, notify, alive:DURATION" },
-	[TYPE_SOCKETS] = { "dialects", "", set_sockets, get_sockets,
+	[TYPE_READY] = { "readiness", "", conf_set_ready, conf_get_ready,
+	    "a way to be ready", "auto, notify, alive:DURATION" },
+	[TYPE_SOCKETS] = { "dialects", "", conf_set_sockets, conf_get_sockets,
 	    "a list of dialects", "listen-fds, einhorn, server-starter, nginx, "
 	    "php-fpm, unicorn, stdin; or none" },
 };

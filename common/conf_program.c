@@ -1,5 +1,6 @@
 #include "common/conf_table.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 
 #include "common/mem.h"
 
-/* Is the command's program there? */
+/*
+ * The command: do its places for sockets name any, and is its program there?
+ */
 
 /* As execvp(3) has it where there is no PATH. */
 #define PATH_FALLBACK	"/bin:/usr/bin"
@@ -83,4 +86,104 @@ conf_command_check(const struct conf *conf, struct err *err)
 	return err_set(err, "[worker] command: %s: %s",
 	    conf_quote(name, quoted), searched && failure == ENOENT ?
 	    "not found in PATH" : strerror(failure));
+}
+
+/*
+ * How many sockets a worker has, or -1 where only the start shows it: a host
+ * name may have several addresses, and without bind there may be LISTEN_FDS.
+ */
+static int
+count_sockets(const struct conf_listen *listen)
+{
+	unsigned char	 bytes[sizeof(struct in6_addr)];
+	int		 count = 0;
+
+	if (!listen->bind_given)
+		return -1;
+	for (size_t i = 0; i < listen->nbind; i++) {
+		const struct addr	*addr = &listen->bind[i];
+
+		if (addr->kind == ADDR_TCP && addr->host != NULL &&
+		    inet_pton(AF_INET, addr->host, bytes) != 1 &&
+		    inet_pton(AF_INET6, addr->host, bytes) != 1)
+			return -1;
+		count += addr->kind != ADDR_NONE;
+	}
+	return count;
+}
+
+static bool
+has_socket(const struct conf_listen *listen, const char *name)
+{
+	for (size_t i = 0; i < listen->nbind; i++)
+		if (listen->bind[i].kind != ADDR_NONE &&
+		    strcmp(listen->bind[i].name, name) == 0)
+			return true;
+	return !listen->bind_given;
+}
+
+/*
+ * What is wrong with a place, what stands behind its colon; NULL: nothing.
+ * A name is that of {fd:NAME} alone.
+ */
+static const char *
+place_fault(const struct conf_listen *listen, const char *what, bool named)
+{
+	int	 count = count_sockets(listen);
+	int64_t	 number;
+
+	switch (value_parse_number(what, 0, 1000000, &number)) {
+	case VALUE_OK:
+		return count == -1 || number < count ? NULL :
+		    "there are not so many sockets";
+	case VALUE_RANGE:
+		return "there are not so many sockets";
+	case VALUE_BAD:
+		break;
+	}
+	if (!named || !addr_name_ok(what))
+		return named ? "takes a number from 0 or a socket's name" :
+		    "takes a number from 0";
+	return has_socket(listen, what) ? NULL :
+	    "there is no socket of that name";
+}
+
+/* One at text, behind its "{fd:" or "{addr:"; returns what is behind it. */
+static const char *
+check_place(struct conf_load *load, const char *text, size_t prefix)
+{
+	const struct conf_key	*key = conf_key_by_name("worker", "command");
+	const char		*what = text + prefix, *end, *why;
+	char			*place, quoted[QUOTE_SIZE];
+
+	end = what + strcspn(what, "{}");
+	place = xstrdup(what);
+	place[end - what] = '\0';
+	why = place_fault(&load->conf->listen, place, text[1] == 'f');
+	free(place);
+	if (*end != '}')
+		why = "has no }";
+	if (why == NULL)
+		return end;
+	place = xstrdup(text);
+	place[end - text + (*end == '}')] = '\0';
+	conf_report(load, &load->conf->origins->keys[conf_key_nr(key)], key,
+	    "%s: %s", conf_quote(place, quoted), why);
+	free(place);
+	return end;
+}
+
+/* Other braces are the program's own. */
+void
+conf_check_places(struct conf_load *load)
+{
+	const struct conf_worker	*worker = &load->conf->worker;
+
+	for (size_t i = 0; i < worker->ncommand; i++)
+		for (const char *p = worker->command[i]; *p != '\0'; p++) {
+			if (strncmp(p, "{fd:", 4) == 0)
+				p = check_place(load, p, 4) - 1;
+			else if (strncmp(p, "{addr:", 6) == 0)
+				p = check_place(load, p, 6) - 1;
+		}
 }

@@ -55,6 +55,25 @@ struct conf_type_ops {
 };
 extern const struct conf_type_ops conf_types[];	/* by enum conf_type */
 
+/* Rows of it that have a file of their own, and what both files ask. */
+enum value_result conf_set_signal_or_none(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_signal_or_none(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_command(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_command(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_ready(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_ready(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_sockets(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_sockets(const struct conf_key *key,
+		    const void *field, const void *aux);
+bool		 conf_stops_nobody(int signo);
+
 const char	*conf_type_name(const struct conf_key *key);
 const char	*conf_type_unit(const struct conf_key *key);
 int		 conf_type_set(const struct conf_key *key, struct conf *conf,
@@ -139,6 +158,9 @@ void	conf_resolve(struct conf_load *load);
 
 /* What only several values together show. */
 void	conf_check(struct conf_load *load);
+
+/* {fd:N}, {fd:NAME} and {addr:N} of the command that name no socket. */
+void	conf_check_places(struct conf_load *load);
 
 /* "; did you mean x?" or "": for a name that is none. */
 #define SUGGEST_SIZE	128

@@ -141,8 +141,9 @@ const char *
 conf_suggest_preset(const char *name, char out[SUGGEST_SIZE])
 {
 	const char	*best = NULL;
-	size_t		 d, limit = tolerance(name);
+	size_t		 d, limit = strlen(name) < 4 ? 1 : tolerance(name) + 1;
 
+	/* A longer one may have two letters swapped: "ngnix". */
 	*out = '\0';
 	for (const struct conf_preset *row = conf_presets; row->name != NULL;
 	    row++) {

@@ -123,7 +123,8 @@ refusal(enum conf_type type)
 	if (type == TYPE_SIGNAL)
 		return "means something else to a worker";
 	if (type == TYPE_COMMAND)
-		return "has an open quote, or nothing behind a backslash";
+		return "has an open quote, nothing behind a backslash, "
+		    "or over 8000 bytes";
 	if (type == TYPE_LIMIT)
 		return "is too large, or soft is above hard";
 	if (type == TYPE_SURGE)

@@ -60,7 +60,7 @@ show(const struct options *options, struct conf *conf)
 	int		 code = 0;
 
 	if (conf_command_check(conf, &err) == -1) {
-		fprintf(stderr, "%s\n", err.text);
+		fprintf(stderr, "muster: %s\n", err.text);
 		code = EX_CONFIG;
 	} else if (options->dump) {
 		conf_dump(conf, stdout);

@@ -47,7 +47,7 @@ find_row(int c)
 	if (c >= LONG_BASE)
 		return &option_rows[c - LONG_BASE];
 	for (const struct option_row *r = option_rows; r->word != NULL; r++)
-		if (r->letter == c)
+		if (r->letter == c && c != LETTER_ADOPT)
 			return r;
 	return NULL;
 }

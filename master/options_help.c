@@ -53,9 +53,10 @@ static const struct help_row signal_rows[] = {
 	{ "INT, TERM", "graceful stop; a second one: fast stop" },
 	{ "QUIT", "fast stop" },
 	{ "RTMIN+1", "with a value (sigqueue): so many workers more" },
-	{ "USR1", "reopen the log file" },
+	{ "HUP", "reload: read the configuration anew, replace the workers" },
+	{ "USR1", "reopen log files" },
+	{ "USR2", "upgrade in place: become the binary installed now" },
 	{ "WINCH", "detached: drain the workers, keep the sockets" },
-	{ "HUP, USR2", "reload, upgrade: not in this version" },
 	{ NULL, NULL }
 };
 
