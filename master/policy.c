@@ -39,6 +39,7 @@ policy_of(const struct conf *conf)
 		.surge_percent = pool->surge.percent,
 		.stop_delay = worker->stop_delay,
 		.door = DOOR_MS,
+		.alive = -1,
 		.limits = { worker->ready_timeout, worker->graceful_timeout,
 		    worker->kill_timeout },
 		.max_requests = worker->max_requests,

@@ -212,6 +212,19 @@ report_heard(struct report *report, const char *line, size_t len)
 		    (int)(len - (size_t)(found - line)), found);
 }
 
+/* An exit code that is fatal, or a program that cannot be executed. */
+static void
+tell_given_up(enum event_id event, const struct pool_tell *tell)
+{
+	struct log_field	 code = log_int("code", tell->n);
+
+	if (tell->n == -1)
+		code = log_str("code", NULL);
+	log_event(event, log_int("slot", tell->slot), code, log_str("msg",
+	    tell->n == -1 ? "the program cannot be executed" :
+	    "this exit code says that there is no use in another"));
+}
+
 static void
 tell_gave_up(const struct report *report, const struct pool_tell *tell)
 {
@@ -238,14 +251,10 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("failures", tell->n), log_ms("delay", tell->ms));
 		break;
 	case TELL_SLOT_PARKED:
-		log_event(EV_SLOT_PARKED, log_int("slot", tell->slot),
-		    log_int("code", tell->n), log_str("msg",
-		    "this exit code says that there is no use in another"));
+		tell_given_up(EV_SLOT_PARKED, tell);
 		break;
 	case TELL_SLOT_BARRED:
-		log_event(EV_SLOT_BARRED, log_int("slot", tell->slot),
-		    log_int("code", tell->n), log_str("msg",
-		    "this exit code says that there is no use in another"));
+		tell_given_up(EV_SLOT_BARRED, tell);
 		break;
 	case TELL_FORK_WAIT:
 		log_event(EV_SPAWN_FAILED, log_int("slot", tell->slot),
@@ -271,6 +280,9 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		log_event(EV_WORKER_LEAVING, log_int("slot", tell->slot),
 		    log_int("pid", tell->child->pid),
 		    log_int("gen", tell->child->generation));
+		break;
+	case TELL_ALIVE:
+		report_ready(report, tell->child);
 		break;
 	case TELL_READY:
 	case TELL_ALIVE:
