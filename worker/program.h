@@ -67,16 +67,16 @@ void		 program_exec(struct program *program,
 		    struct program_failure *failure);
 
 /*
- * In the master: why it did not start, in words, without a newline, cut to
- * size. Looks at the file once more. Returns out.
+ * In the master, with a step that failed: why, in words, without a newline,
+ * cut to size. Looks at the file once more. Returns out.
  */
 const char	*program_failure_text(const struct program_failure *failure,
 		    const struct program *program, char *out, size_t size);
 
 /*
- * Is another try in vain until somebody repairs something? So it is when the
- * file cannot be executed; not when memory, descriptors or processes were
- * short, or a confinement failed.
+ * The same: is another try in vain until somebody repairs something? So it is
+ * when the file cannot be executed; not when memory, descriptors or processes
+ * were short, or a confinement failed.
  */
 bool		 program_hopeless(const struct program_failure *failure);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "master/proc.h"
 #include "tests/unit/program_rig.h"
 
 /* What a program starts with is what it was given, and nothing else. */
@@ -387,6 +388,26 @@ Test(program, folder_and_umask_are_ours_unless_configured)
 	rig_run(&rig);
 	cr_expect(rig_says(&rig, "umask", "0027"));
 	cr_expect_eq(umask(0), 031);
+}
+
+/* A crash of the master is not to be missed: these go on being delivered. */
+Test(program, fault_signals_are_not_blocked_after_a_start)
+{
+	struct program		*program;
+	struct program_failure	 failure;
+	struct err		 err;
+	sigset_t		 mask;
+	pid_t			 pid;
+
+	cr_assert_not_null(program = program_new(&rig.boot, &err));
+	proc_hold_signals();
+	pid = proc_exec(program, &failure);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	proc_release_signals();
+	cr_expect_eq(waitpid(pid, NULL, 0), pid);
+	cr_expect_eq(sigismember(&mask, SIGSEGV), 0);
+	cr_expect_eq(sigismember(&mask, SIGTERM), 1);
+	program_free(program);
 }
 
 static int
