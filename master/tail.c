@@ -29,7 +29,7 @@ tail_add(struct tail *tail, const char *data, size_t len)
 		data += len - TAIL_MAX;
 		len = TAIL_MAX;
 	}
-	if (!tail->full)
+	if (len > 0 && !tail->full)
 		grow(tail, len);
 	while (len > 0) {
 		part = tail->size - tail->at;
