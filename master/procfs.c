@@ -10,6 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CHUNK	16384
+
+static int
+open_file(pid_t pid, const char *file)
+{
+	char	 path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static ssize_t
 read_all(int fd, char *out, size_t size)
 {
@@ -32,13 +43,11 @@ read_all(int fd, char *out, size_t size)
 ssize_t
 procfs_read(pid_t pid, const char *file, char *out, size_t size)
 {
-	char	 path[64];
 	ssize_t	 n;
 	int	 fd, saved;
 
 	out[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+	if ((fd = open_file(pid, file)) == -1)
 		return -1;
 	n = read_all(fd, out, size - 1);
 	saved = errno;
@@ -46,6 +55,62 @@ procfs_read(pid_t pid, const char *file, char *out, size_t size)
 	out[n == -1 ? 0 : n] = '\0';
 	errno = saved;
 	return n;
+}
+
+/* The lines of len bytes; false: that was enough. *left is what began one. */
+static bool
+split(char *text, size_t len, size_t *left, procfs_line_fn *line, void *arg)
+{
+	char	*end;
+
+	while ((end = memchr(text, '\n', len)) != NULL) {
+		*end = '\0';
+		if (!line(arg, text))
+			return false;
+		len -= (size_t)(end + 1 - text);
+		text = end + 1;
+	}
+	*left = len;
+	return true;
+}
+
+static int
+read_lines(int fd, size_t most, procfs_line_fn *line, void *arg)
+{
+	char	 text[CHUNK];
+	size_t	 left = 0, len, total = 0;
+	ssize_t	 n;
+
+	while (total < most) {
+		n = read(fd, text + left, sizeof(text) - left);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		total += (size_t)n;
+		len = left + (size_t)n;
+		if (!split(text, len, &left, line, arg))
+			return 0;
+		if (left == sizeof(text))
+			break;		/* no line is that long */
+		memmove(text, text + len - left, left);
+	}
+	return 1;
+}
+
+int
+procfs_lines(pid_t pid, const char *file, size_t most, procfs_line_fn *line,
+    void *arg)
+{
+	int	 fd, r, saved;
+
+	if ((fd = open_file(pid, file)) == -1)
+		return -1;
+	r = read_lines(fd, most, line, arg);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return r;
 }
 
 int
@@ -115,19 +180,26 @@ procfs_each(const char *folder, procfs_fn *each, void *arg)
 	return 0;
 }
 
+int
+procfs_link(pid_t pid, int fd, char *out, size_t size)
+{
+	char	 path[64];
+	ssize_t	 len;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+	len = readlink(path, out, size - 1);
+	out[len == -1 ? 0 : len] = '\0';
+	return len == -1 ? -1 : 0;
+}
+
 bool
 procfs_socket(pid_t pid, int fd, ino_t *ino)
 {
-	char			 path[64], link[64];
+	char			 link[64];
 	unsigned long long	 n;
-	ssize_t			 len;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
-	len = readlink(path, link, sizeof(link) - 1);
-	if (len == -1)
-		return false;
-	link[len] = '\0';
-	if (sscanf(link, "socket:[%llu]", &n) != 1)
+	if (procfs_link(pid, fd, link, sizeof(link)) == -1 ||
+	    sscanf(link, "socket:[%llu]", &n) != 1)
 		return false;
 	*ino = n;
 	return true;

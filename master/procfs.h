@@ -22,6 +22,14 @@ struct procfs_stat {
  */
 ssize_t	procfs_read(pid_t pid, const char *file, char *out, size_t size);
 
+/*
+ * Hand each line of /proc/PID/FILE to line(), until that returns false or
+ * most bytes were read. 0, 1: there was more, or -1 with errno.
+ */
+typedef bool	 procfs_line_fn(void *arg, const char *line);
+int	procfs_lines(pid_t pid, const char *file, size_t most,
+	    procfs_line_fn *line, void *arg);
+
 int	procfs_stat(pid_t pid, struct procfs_stat *stat);
 /* Whose is it (its effective uid)? -1 with errno. */
 int	procfs_owner(pid_t pid, uid_t *uid);
@@ -33,7 +41,9 @@ int	procfs_owner(pid_t pid, uid_t *uid);
 typedef bool	 procfs_fn(void *arg, int number);
 int	procfs_each(const char *folder, procfs_fn *each, void *arg);
 
-/* Is descriptor fd of pid a socket? Then its inode. */
+/* What descriptor fd of pid is: "socket:[123]", "/dev/null"; -1 with errno. */
+int	procfs_link(pid_t pid, int fd, char *out, size_t size);
+/* Is it a socket? Then its inode. */
 bool	procfs_socket(pid_t pid, int fd, ino_t *ino);
 
 #endif
