@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>

@@ -230,6 +230,7 @@ enum pool_phase { POOL_RUNNING, POOL_STOP_DELAY, POOL_DOOR, POOL_STOPPING,
 	POOL_ENDED };
 
 enum pool_phase	 pool_phase(const struct pool *pool);
+bool		 pool_announced(const struct pool *pool);	/* TELL_READY was */
 bool		 pool_gave_up(const struct pool *pool);	/* exit 75 */
 bool		 pool_killed_any(const struct pool *pool);	/* exit 1 */
 int		 pool_target(const struct pool *pool);

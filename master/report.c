@@ -281,9 +281,6 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("pid", tell->child->pid),
 		    log_int("gen", tell->child->generation));
 		break;
-	case TELL_ALIVE:
-		report_ready(report, tell->child);
-		break;
 	case TELL_READY:
 	case TELL_ALIVE:
 	case TELL_RENEW_DONE:

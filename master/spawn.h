@@ -27,7 +27,7 @@ struct saved;
 struct spawner;
 
 struct spawn_parts {		/* all borrowed */
-	const struct generations *generations;
+	struct generations	*generations;
 	char *const		*environment;	/* at our start */
 	struct board		*board;
 	const struct inbox	*inbox;

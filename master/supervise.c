@@ -34,9 +34,8 @@
 
 /* An alarm that comes later than this says that we were away. */
 #define AWAY_MS		1000
-/* How soon lost log lines are tried to be told of: ever more rarely. */
+/* How soon lost log lines are tried to be told of, at first. */
 #define LOG_RETRY_MS		1000
-#define LOG_RETRY_MAX_MS	60000
 
 /* ---- acts */
 
@@ -110,14 +109,6 @@ supervise_reopen(struct supervise *s)
 /* ---- the turn */
 
 static void
-arm(struct event *timer, int64_t delay_ms)
-{
-	struct timeval	 tv = clock_timeval(delay_ms);
-
-	evtimer_add(timer, &tv);
-}
-
-static void
 arm_timers(struct supervise *s, int64_t now_ms)
 {
 	int64_t	 due_ms = pool_deadline_ms(s->pool);
@@ -132,12 +123,12 @@ arm_timers(struct supervise *s, int64_t now_ms)
 	if (due_ms == -1)
 		event_del(s->timer);
 	else if (due_ms != s->armed_ms || !evtimer_pending(s->timer, NULL))
-		arm(s->timer, due_ms - now_ms);
+		supervise_arm(s->timer, due_ms - now_ms);
 	s->armed_ms = due_ms;
 	if (pool_hungry(s->pool))
 		event_active(s->turn, EV_TIMEOUT, 0);
 	if (log_lossy() && !evtimer_pending(s->log_retry, NULL))
-		arm(s->log_retry, s->log_retry_ms = LOG_RETRY_MS);
+		supervise_arm(s->log_retry, s->log_retry_ms = LOG_RETRY_MS);
 }
 
 /*
@@ -209,6 +200,6 @@ supervise_run(struct supervise *s)
 	report_title(&s->report, s->pool);
 	if (pool_phase(s->pool) == POOL_ENDED) {
 		s->over = true;
-		s->events.ended(s->events.arg);
+		s->p.ended(s->p.arg);
 	}
 }

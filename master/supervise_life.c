@@ -1,6 +1,7 @@
 #include "master/supervise.h"
 
 #include <sys/random.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,10 +17,12 @@
 #include "master/generation.h"
 #include "master/health.h"
 #include "master/inbox.h"
+#include "master/keep.h"
 #include "master/keepsake.h"
 #include "master/listener.h"
 #include "master/mailbox.h"
 #include "master/policy.h"
+#include "master/pool_save.h"
 #include "master/proc.h"
 #include "master/reload.h"
 #include "master/roster.h"
@@ -32,7 +35,18 @@
 /* The shell's parts: made, connected, taken apart. What it does each turn is
  * in supervise.c. */
 
+/* Lost log lines are tried to be told of ever more rarely. */
+#define LOG_RETRY_MAX_MS	60000
+
 /* ---- what calls us */
+
+void
+supervise_arm(struct event *timer, int64_t delay_ms)
+{
+	struct timeval	 tv = clock_timeval(delay_ms);
+
+	evtimer_add(timer, &tv);
+}
 
 static void
 run(void *arg)
@@ -62,7 +76,7 @@ on_log_retry(evutil_socket_t fd, short what, void *arg)
 		return;
 	if ((s->log_retry_ms *= 2) > LOG_RETRY_MAX_MS)
 		s->log_retry_ms = LOG_RETRY_MAX_MS;
-	arm(s->log_retry, s->log_retry_ms);
+	supervise_arm(s->log_retry, s->log_retry_ms);
 }
 
 static void

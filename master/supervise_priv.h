@@ -37,6 +37,9 @@ struct supervise {
 	struct report		 report;
 };
 
+/* supervise_life.c */
+void	supervise_arm(struct event *timer, int64_t delay_ms);
+
 /* hear.c */
 int	hear_open(struct supervise *s, struct err *err);
 /* It is ready, by its own word or by having lived long enough. */
