@@ -129,15 +129,19 @@ pool_hopeless(struct pool *pool, const struct act *act, int64_t now_ms)
 /* ---- adopting */
 
 /*
- * The slot is not wanted, but somebody serves there: it is better than one of
+ * The slot is not open, but somebody serves there: it is better than one of
  * the slots that have nobody yet.
  */
 static void
-open_instead(struct pool *pool, struct slot *slot, int64_t now_ms)
+open_for(struct pool *pool, struct slot *slot, int64_t now_ms)
 {
 	struct slot	*other;
 	int		 i;
 
+	if (pool->nopen < pool->target) {
+		slot_open_this(pool, slot, WHY_START, now_ms);
+		return;
+	}
 	for (i = pool->nslots - 1; i >= 0; i--) {
 		other = pool->slots[i];
 		if (!other->open || other->child != NULL)
@@ -153,7 +157,7 @@ take_in(struct pool *pool, struct child *child, struct slot *slot,
     int64_t now_ms)
 {
 	if (!slot->open && pool->phase < POOL_STOPPING)
-		open_instead(pool, slot, now_ms);
+		open_for(pool, slot, now_ms);
 	if (!slot->open || slot->child != NULL ||
 	    pool->phase >= POOL_STOPPING) {
 		child_order(pool, child, ON_STOP, WHY_SCALE, now_ms);

@@ -149,6 +149,14 @@ sim_set_policy(struct sim *sim, const struct pool_policy *policy)
 		    policy->max_workers);
 }
 
+/* A fast stop may come just before it is killed, and gives it time again. */
+static int64_t
+gone_by(const struct sim *sim, const struct sim_proc *proc)
+{
+	return proc->due_ms + SIM_KILL_MS + (proc->state < CHILD_ENDING ?
+	    sim->policy.limits.kill : 0);
+}
+
 /* Whoever has an order on its way is left alone: the shell would not know. */
 void
 sim_extend(struct sim *sim, struct sim_proc *proc, int64_t ms)
@@ -163,7 +171,7 @@ sim_extend(struct sim *sim, struct sim_proc *proc, int64_t ms)
 		return;
 	proc->extended_ms = proc->due_ms = sim->now_ms + ms;
 	if (sim->stop_by_ms != SIM_NEVER)
-		at_most(&sim->stop_by_ms, proc->due_ms + SIM_KILL_MS);
+		at_most(&sim->stop_by_ms, gone_by(sim, proc));
 }
 
 /* ---- the rest */
@@ -209,7 +217,7 @@ leavers_by(const struct sim *sim, bool fast)
 	for (i = 0; i < sim->nprocs; i++)
 		if (sim->procs[i].state >= (fast ? CHILD_ENDING :
 		    CHILD_DRAINING))
-			at_most(&by, sim->procs[i].due_ms + SIM_KILL_MS);
+			at_most(&by, gone_by(sim, &sim->procs[i]));
 	return by;
 }
 
