@@ -30,6 +30,10 @@ struct sweep {
 /* Where the last sweep stopped looking: those before have had their turn. */
 static unsigned		 begin_at;
 
+/* Who was killed last: it may take its time to die, and is told of once. */
+static pid_t		 killed_last[KILLS_A_SWEEP];
+static unsigned		 killed_at;
+
 int
 leftovers_init(struct err *err)
 {
@@ -84,8 +88,20 @@ slot_of(const char *text)
 	return *end == '\0' && slot >= 0 && slot <= 1000000 ? (int)slot : -1;
 }
 
+static bool
+is_new(pid_t pid)
+{
+	unsigned	 i;
+
+	for (i = 0; i < KILLS_A_SWEEP; i++)
+		if (killed_last[i] == pid)
+			return false;
+	killed_last[killed_at++ % KILLS_A_SWEEP] = pid;
+	return true;
+}
+
 static void
-kill_orphan(pid_t pid, int slot)
+tell(pid_t pid, int slot)
 {
 	char	 name[64];
 
@@ -93,7 +109,6 @@ kill_orphan(pid_t pid, int slot)
 	log_event(EV_LEFTOVER_KILLED,
 	    slot >= 0 ? log_int("slot", slot) : log_str("slot", NULL),
 	    log_int("pid", pid), log_str("name", name));
-	proc_kill_orphan(pid);
 }
 
 /*
@@ -115,8 +130,11 @@ look(struct sweep *sweep, pid_t pid)
 	if (master == NULL || address == NULL || strcmp(master, ours) != 0 ||
 	    sweep->ask->alive(sweep->ask->arg, address))
 		return;
-	kill_orphan(pid, slot_of(value_of(text, len, "MUSTER_SLOT")));
-	sweep->killed++;
+	if (is_new(pid)) {
+		tell(pid, slot_of(value_of(text, len, "MUSTER_SLOT")));
+		sweep->killed++;
+	}
+	proc_kill_orphan(pid);
 }
 
 /* A child of ours. False: enough for one sweep. */

@@ -704,8 +704,8 @@ Test(mailbox, it_outlives_an_exec_with_what_was_said_meanwhile)
 	int		 fd;
 	struct err	 err;
 
-	say(address, "READY=1");
 	fd = left_open(box);
+	say(address, "READY=1");
 	say(address, "STOPPING=1");
 	fd_nonblock(fd, false);
 	box = mailbox_restore(room, fd, getpid(), getuid(), &err);
