@@ -185,14 +185,32 @@ meet_processes(struct sweep *sweep, bool *all)
 	closedir(dir);
 }
 
+/* False: enough for one sweep. */
+static bool
+meet_all(struct sweep *sweep)
+{
+	bool	 all;
+
+	sweep->strangers = 0;
+	if (!meet_children(sweep, &all))
+		meet_processes(sweep, &all);
+	return all;
+}
+
 int
 leftovers_sweep(const struct leftovers_ask *ask)
 {
 	struct sweep	 sweep = { .ask = ask };
+	unsigned	 begin;
 	bool		 all;
 
-	if (!meet_children(&sweep, &all))
-		meet_processes(&sweep, &all);
-	begin_at = all ? 0 : sweep.strangers - (unsigned)sweep.killed;
+	do {
+		begin = begin_at;
+		all = meet_all(&sweep);
+		if (all)
+			begin_at = 0;
+		else if (sweep.killed < KILLS_A_SWEEP)
+			begin_at = sweep.strangers;
+	} while (all && begin > 0);
 	return sweep.killed;
 }
