@@ -31,7 +31,7 @@ struct sweep {
 static unsigned		 begin_at;
 
 /* Who was killed last: it may take its time to die, and is told of once. */
-static pid_t		 killed_last[KILLS_A_SWEEP];
+static pid_t		 killed_last[LOOKS_A_SWEEP];
 static unsigned		 killed_at;
 
 int
@@ -93,10 +93,10 @@ is_new(pid_t pid)
 {
 	unsigned	 i;
 
-	for (i = 0; i < KILLS_A_SWEEP; i++)
+	for (i = 0; i < LOOKS_A_SWEEP; i++)
 		if (killed_last[i] == pid)
 			return false;
-	killed_last[killed_at++ % KILLS_A_SWEEP] = pid;
+	killed_last[killed_at++ % LOOKS_A_SWEEP] = pid;
 	return true;
 }
 

@@ -19,8 +19,8 @@ Test(ack_line, json_is_understood_however_it_is_spaced)
 		"{\"command\":\"worker:ack\",\"pid\":712}",
 		"{\"pid\":712,\"command\":\"worker:ack\"}",
 		"  { \"command\" : \"worker:ack\" ,\t\"pid\" : 712 } \r",
-		"{\"command\":\"worker:ack\",\"id\":\"x\",\"pid\":1,\"v\":-1.5e3,"
-		"\"t\":true,\"n\":null}",
+		"{\"command\":\"worker:ack\",\"pid\":1,\"v\":-1.5e3}",
+		"{\"id\":\"x\",\"t\":true,\"pid\":1,\"command\":\"worker:ack\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

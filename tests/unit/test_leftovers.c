@@ -232,7 +232,7 @@ Test(leftovers, many_take_several_sweeps)
 		while (waitpid(-1, &status, WNOHANG) > 0)
 			;
 	}
-	cr_expect_eq(all, 200);
+	cr_expect_eq(all, 200, "%d", all);
 	cr_expect_geq(sweeps, 4);
 }
 
