@@ -280,16 +280,16 @@ hear_row(struct resolver *r, struct err *err)
 	struct found	 row;
 
 	memcpy(&row, r->buf, sizeof(row));
-	if (row.kind == FOUND_FAILURE) {
-		row.why.text[sizeof(row.why.text) - 1] = 0;
+	if (row.kind == FOUND_FAILURE && !r->whole) {
+		row.why.text[sizeof(row.why.text) - 1] = '\0';
 		return err_set(err, "%s", row.why.text);
 	}
-	if (row.kind == FOUND_ALL)
-		r->whole = true;
-	else if (row.kind != FOUND_ADDRESS || r->whole ||
-	    !add(r->resolved, &row, &r->conf->listen))
+	if (r->whole || (row.kind != FOUND_ALL &&
+	    (row.kind != FOUND_ADDRESS ||
+	    !add(r->resolved, &row, &r->conf->listen))))
 		return err_set(err, "cannot look up host names: the answer "
 		    "makes no sense");
+	r->whole = row.kind == FOUND_ALL;
 	return 0;
 }
 
