@@ -244,16 +244,26 @@ Test(turnout, lets_go_of_a_listener_that_nobody_has)
 
 Test(turnout, asks_for_a_caretaker_where_a_slot_is_empty)
 {
-	const bool	 second[] = { false, true, false };
-	int		 fd, before;
+	struct slot_info info;
+	bool		 closed[SLOTS] = { false };
+	int		 fd, before, slot = 0;
 
 	begin(with_bind("127.0.0.1:0", "127.0.23.1:0", NULL),
-	    ACCEPT_REUSEPORT, 1);
+	    ACCEPT_REUSEPORT, SLOTS);
 	open_slots(1);
 	step();
+	pool_scale(rig.pool, -1, rig.now_ms);
+	rig_turn(&rig);
+	rig_all_gone(&rig);
+	step();
+	while (pool_slot(rig.pool, slot, &info) && info.open)
+		slot++;
+	cr_assert_lt(slot, SLOTS);
+	cr_expect_str_eq(spread(at(1, 1)), all_but(slot));
+	closed[slot] = true;
 	before = rig.nspawns;
 	/* As if its handshake had begun before the slot was closed. */
-	listener_steer(at(1, 1), second, SLOTS);
+	listener_steer(at(1, 1), closed, SLOTS);
 	fd = connect_to(listener_text(at(1, 1)), 1000);
 	cr_assert_neq(fd, -1);
 	event_base_loop(base, EVLOOP_ONCE);
@@ -261,7 +271,7 @@ Test(turnout, asks_for_a_caretaker_where_a_slot_is_empty)
 	rig_turn(&rig);
 	cr_assert_eq(rig.nspawns, before + 1);
 	cr_expect(rig.spawns[before].caretaker);
-	cr_expect_eq(rig.spawns[before].slot, 1);
+	cr_expect_eq(rig.spawns[before].slot, slot);
 
 	/* It serves all of the slot's sockets: they are watched no more. */
 	turnout_run(turnout, clock_now_ms());
