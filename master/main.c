@@ -157,6 +157,7 @@ static int
 run(const struct options *options)
 {
 	struct conf	*conf;
+	struct err	 err;
 	int		 code;
 
 	if (options->help || options->version) {
@@ -170,12 +171,14 @@ run(const struct options *options)
 		return code;
 	if (!options->test && !options->dump)
 		return supervise(conf);
-	if (options->dump)
+	if (conf_command_check(conf, &err) == -1)
+		code = fail(EX_CONFIG, &err);
+	else if (options->dump)
 		conf_dump(conf, stdout);
 	else
 		printf("muster: configuration ok\n");
 	conf_free(conf);
-	return 0;
+	return code;
 }
 
 int
