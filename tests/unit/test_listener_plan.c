@@ -375,6 +375,56 @@ Test(listener_plan, applies_options_to_sockets_that_are_kept)
 	listener_set_drop(old);
 }
 
+static struct conf *
+with_program(bool nonblock)
+{
+	static char	 word[] = "x";
+	static char	*command[] = { word, NULL };
+	struct conf	*conf = with_bind("127.0.0.1:0", "unix:@muster-nb",
+			    NULL);
+
+	conf->worker.command = command;
+	conf->worker.ncommand = 1;
+	conf->listen.nonblock = nonblock;
+	conf->listen.accept = ACCEPT_REUSEPORT;
+	return conf;
+}
+
+static int
+nonblocking(struct listener_set *set)
+{
+	struct inherited	 in[2];
+	struct err		 err;
+	int			 n = 0;
+
+	for (int slot = 0; slot < 3; slot++) {
+		cr_assert_eq(listeners_for_slot(set, slot, in, 2, &err), 2);
+		n += !!(status_flags(in[0].fd) & O_NONBLOCK);
+		n += !!(status_flags(in[1].fd) & O_NONBLOCK);
+	}
+	return n;
+}
+
+/* Some wait in accept(2) for ever, and call it an error if it does not. */
+Test(listener_plan, lets_programs_have_sockets_that_block)
+{
+	struct listener_set	*old = open_ok(with_program(false)), *now;
+
+	cr_expect_eq(nonblocking(old), 0);
+	now = plan_ok(old, with_program(true));
+	cr_expect_eq(nonblocking(now), 0);
+	listeners_apply(now, with_program(true));
+	cr_expect_eq(nonblocking(now), 6);
+	listeners_apply(now, with_program(false));
+	cr_expect_eq(nonblocking(now), 0);
+	/* Our own apps could not live with that. */
+	listeners_apply(now, with_bind("127.0.0.1:0", "unix:@muster-nb",
+	    NULL));
+	cr_expect_eq(nonblocking(now), 6);
+	listener_set_drop(now);
+	listener_set_drop(old);
+}
+
 Test(listener_plan, keeps_a_group_a_group_and_says_so)
 {
 	struct conf		*conf = with_bind("127.0.0.1:0", NULL);

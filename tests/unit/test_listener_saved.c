@@ -337,9 +337,12 @@ Test(listener_saved, makes_no_set_of_nonsense)
 }
 
 static void
-count_one(void *arg, int fd)
+count_one(void *arg, int fd, enum listener_fd kind)
 {
-	cr_expect_neq(fcntl(fd, F_GETFD), -1);
+	struct stat	 st;
+
+	cr_expect_eq(fstat(fd, &st), 0);
+	cr_expect_eq(S_ISDIR(st.st_mode), kind == LISTENER_FOLDER);
 	++*(int *)arg;
 }
 
