@@ -21,7 +21,7 @@
 #define TCP_STATE_LISTEN	10	/* as proc(5) writes it: 0A */
 #define UNIX_STATE_CONNECTED	3
 #define PORTS			64
-#define TABLE_MAX		(1024 * 1024)	/* bytes */
+#define TABLE_MAX		(256 * 1024)	/* bytes */
 
 struct tables {
 	struct probe	*probe;
@@ -31,8 +31,9 @@ struct tables {
 	size_t		 ntheirs;
 	size_t		 tcp;		/* so many of our sockets are TCP, */
 	size_t		 known;		/* and of theirs, too */
+	bool		 heads;		/* only who listens: they come first */
 	bool		 doubt;		/* one may come from a Unix socket */
-	bool		 cut;		/* a table was too long */
+	bool		 cut;		/* a table was not read to its end */
 	char		*elsewhere;
 	size_t		 size;
 };
@@ -88,7 +89,7 @@ static bool
 is_done(const struct tables *t)
 {
 	return t->known == t->probe->nothers && (t->tcp == t->probe->count ||
-	    (!t->doubt && t->ntheirs == 0));
+	    !t->heads || (!t->doubt && t->ntheirs == 0));
 }
 
 static void
@@ -131,11 +132,13 @@ on_tcp(void *arg, const char *line)
 	unsigned long long	 ino;
 
 	if (sscanf(line, " %*d: %32[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*d "
-	    "%llu", host, &port, &state, &ino) != 4 || ino == 0)
+	    "%llu", host, &port, &state, &ino) != 4)
 		return true;
-	if (probe_is_ours(t->probe, ino))
+	if (t->heads && state != TCP_STATE_LISTEN)
+		return false;
+	if (t->heads && probe_is_ours(t->probe, ino)) {
 		on_our_tcp(t, port);
-	else if (parse_host(host, &ss) &&
+	} else if (ino != 0 && parse_host(host, &ss) &&
 	    is_news(t, probe_other(t->probe, ino))) {
 		*port_of(&ss) = htons((uint16_t)port);
 		on_their_tcp(t, &ss, state == TCP_STATE_LISTEN);
@@ -233,9 +236,25 @@ has_our_port(const struct tables *t)
 }
 
 /*
- * The kernel lists sockets that listen before all others, so that seldom
- * more than the beginning of a table is read.
+ * The kernel walks through every connection there is to fill the second half
+ * of a table. That is done only for one that listens elsewhere.
  */
+static void
+read_tables(struct tables *t)
+{
+	read_table(t, "net/unix", on_unix);
+	t->heads = true;
+	read_table(t, "net/tcp", on_tcp);
+	read_table(t, "net/tcp6", on_tcp);
+	t->heads = false;
+	if (t->elsewhere[0] == '\0') {
+		t->cut = t->cut || t->known < t->probe->nothers;
+		return;
+	}
+	read_table(t, "net/tcp", on_tcp);
+	read_table(t, "net/tcp6", on_tcp);
+}
+
 void
 probe_net(struct probe *probe, char *elsewhere, size_t size)
 {
@@ -246,13 +265,11 @@ probe_net(struct probe *probe, char *elsewhere, size_t size)
 	t->size = size;
 	for (size_t i = 0; i < probe->nothers; i++)
 		ask(t, &probe->others[i]);
-	read_table(t, "net/unix", on_unix);
-	read_table(t, "net/tcp", on_tcp);
-	read_table(t, "net/tcp6", on_tcp);
+	read_tables(t);
 	if (has_our_port(t))
 		probe->used = true;
-	else if ((t->cut && !is_done(t)) ||
-	    (t->doubt && t->tcp < probe->count))
+	else if ((t->cut && t->known < probe->nothers) ||
+	    ((t->cut || t->doubt) && t->tcp < probe->count))
 		probe->unsure = true;
 	free(t);
 }
