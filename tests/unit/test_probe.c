@@ -528,6 +528,32 @@ Test(probe, does_not_judge_who_has_a_client_of_a_unix_socket)
 	close(client);
 }
 
+static void
+body_nobody_epoll(void)
+{
+	if (setuid(65534) == -1)
+		_exit(1);
+	body_other_epoll();
+}
+
+/* Their sockets are not copied: the kernel's tables know them. */
+Test(probe, finds_where_another_users_listens_instead)
+{
+	char	 text[64];
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	also = listen_at("127.0.0.1", AF_INET);
+	snprintf(text, sizeof(text), "127.0.0.1:%d", port_of(also));
+	cr_expect_eq(result_of(body_nobody_epoll), PROBE_UNUSED);
+	cr_expect_str_eq(elsewhere, text);
+	close(also);
+	also = listen_at("::1", AF_INET6);
+	snprintf(text, sizeof(text), "[::1]:%d", port_of(also));
+	cr_expect_eq(result_of(body_nobody_epoll), PROBE_UNUSED);
+	cr_expect_str_eq(elsewhere, text);
+}
+
 Test(probe, reads_no_memory_of_another_user)
 {
 	if (geteuid() != 0)
