@@ -2,6 +2,7 @@
 
 PREFIX	?= /usr/local
 DESTDIR	?=
+UNITDIR	?= $(PREFIX)/lib/systemd/system
 CC	:= $(if $(filter default,$(origin CC)),gcc,$(CC))
 BUILD	:= build
 RUNFLAGS ?=
@@ -59,7 +60,7 @@ $(BUILD)/obj/%.o: %.c
 DEPS	  := gcc libc6-dev pkg-config libevent-dev libinih-dev libbsd-dev
 DEPS_TEST := libcriterion-dev libcap2-bin procps
 DEPS_LINT := clang clang-tidy cppcheck mandoc shellcheck valgrind \
-	     libclang-rt-dev
+	     libclang-rt-dev systemd
 
 deps:
 	@sh tests/deps $(DEPS)
@@ -148,19 +149,28 @@ build/fuzz/%: tests/fuzz/%.c $(filter-out master/main.c,$(SRC))
 
 # ---- installation
 
+UNITS	:= muster.service muster@.service muster.socket
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/doc/muster
+	    $(DESTDIR)$(PREFIX)/share/doc/muster \
+	    $(DESTDIR)$(UNITDIR)
 	install -m 755 $(BUILD)/muster $(DESTDIR)$(PREFIX)/sbin/muster
 	install -m 644 master/muster.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 common/muster.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 README.md LICENSE etc/muster.ini etc/muster.logrotate \
 	    $(DESTDIR)$(PREFIX)/share/doc/muster/
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' etc/$$unit \
+		    >$(DESTDIR)$(UNITDIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/muster \
+	rm -f $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+	    $(DESTDIR)$(PREFIX)/sbin/muster \
 	    $(DESTDIR)$(PREFIX)/share/man/man8/muster.8 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5/muster.conf.5
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/muster
