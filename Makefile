@@ -33,6 +33,7 @@ OBJ	:= $(SRC:%.c=$(BUILD)/obj/%.o)
 PARTS	:= $(filter-out $(BUILD)/obj/master/main.o,$(OBJ))
 UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
 SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
+EXACT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/exact/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -106,9 +107,12 @@ $(TESTBIN)/unit: $(UNIT) $(PARTS)
 $(TESTBIN)/sim: $(SIM) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
-$(TESTBIN)/system: $(SYSTEM)
+$(TESTBIN)/system: $(SYSTEM) $(filter-out %/main.o,$(EXACT))
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ -lcriterion -lutil
+$(TESTBIN)/exact: $(EXACT) $(BUILD)/obj/tests/system/net.o
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^
 
 # ---- figures: each beside its bare twin, in one run
 
@@ -160,4 +164,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d)
+-include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d) \
+	 $(EXACT:.o=.d)
