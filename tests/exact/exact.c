@@ -57,19 +57,21 @@ exact_start(const struct exact_plan *plan)
 {
 	struct exact *exact = mmap(NULL, sizeof(*exact),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
 	int saved;
 
 	if (exact == MAP_FAILED)
 		return NULL;
 	exact->plan = *plan;
-	if ((exact->pid = fork()) == 0)
+	if ((pid = fork()) == 0)
 		become_load(exact);
-	if (exact->pid == -1) {
+	if (pid == -1) {
 		saved = errno;
 		munmap(exact, sizeof(*exact));
 		errno = saved;
 		return NULL;
 	}
+	exact->pid = pid;	/* by us alone: the child would write 0 */
 	return exact;
 }
 

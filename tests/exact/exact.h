@@ -20,8 +20,8 @@
 #define EXACT_CLIENTS	1024	/* at most */
 
 enum exact_protocol {
-	EXACT_ECHO,		/* a line, that comes back */
 	EXACT_HTTP,		/* GET; the answer is 200 */
+	EXACT_ECHO,		/* a line, that comes back */
 	EXACT_FASTCGI,		/* the same, told to a FastCGI responder */
 };
 

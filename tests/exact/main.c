@@ -22,7 +22,7 @@ on_signal(int signo)
 static void __attribute__((noreturn))
 usage(void)
 {
-	fputs("usage: exact [-k] [-p echo|http|fastcgi] [-c CLIENTS] [-t MS]\n"
+	fputs("usage: exact [-k] [-p http|echo|fastcgi] [-c CLIENTS] [-t MS]\n"
 	    "             [-n REQUESTS] [-i THINK_MS] [-w PATIENCE_MS]\n"
 	    "             [-u PATH] [-e BODY] [-s SCRIPT] ADDR\n", stderr);
 	exit(64);
@@ -31,7 +31,7 @@ usage(void)
 static enum exact_protocol
 protocol(const char *name)
 {
-	static const char *const names[] = { "echo", "http", "fastcgi" };
+	static const char *const names[] = { "http", "echo", "fastcgi" };
 
 	for (int i = 0; i < 3; i++)
 		if (strcmp(name, names[i]) == 0)

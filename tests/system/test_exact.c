@@ -148,7 +148,7 @@ static struct exact_plan
 plan_for(int port)
 {
 	struct exact_plan plan = { .clients = 1, .requests = 6,
-		.patience_ms = 300 };
+		.patience_ms = 300, .protocol = EXACT_ECHO };
 
 	snprintf(plan.addr, sizeof(plan.addr), "127.0.0.1:%d", port);
 	return plan;
