@@ -25,6 +25,8 @@ struct program {
 	const char		*conf;		/* a template, to @DIR@/conf */
 	enum exact_protocol	 protocol;
 	bool			 close_only;	/* cannot keep alive */
+	int			 cuts;		/* requests lost by each stop */
+	bool			 fast;		/* knows no graceful stop */
 	const char		*expect;	/* NULL: the path */
 	const char		*script;	/* FastCGI */
 	enum program_slow	 slow;
@@ -45,8 +47,8 @@ void	 program_start(struct rig *r, const struct program *program);
 struct exact	*program_load(struct rig *r, const struct program *program,
 		    bool keep_alive);
 
-/* End the load: fails the test when anything was lost or refused. */
-void	 program_unload(struct exact *exact, const char *when);
+/* End the load: fails the test when more than cut was lost, or any refused. */
+void	 program_unload(struct exact *exact, int cut, const char *when);
 
 /* A request that stays open across a stop, and its answer: entire, or the
  * test fails. */

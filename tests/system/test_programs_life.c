@@ -5,7 +5,7 @@
  */
 #include "tests/system/programs.h"
 
-TestSuite(programs, .init = rig_setup, .fini = rig_cleanup, .timeout = 60);
+TestSuite(programs, .init = rig_setup, .fini = rig_cleanup, .timeout = 400);
 
 #define LIFE(name, ...)							\
 Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
@@ -36,7 +36,8 @@ LIFE(uvicorn,
     .command = { "/usr/bin/uvicorn", "--fd", "{fd:0}", "asgi:app" })
 
 LIFE(daphne,
-    .needs = { "/usr/bin/daphne" },
+    .needs = { "/usr/bin/daphne" }, .preset = "daphne",
+    .cuts = 4, .fast = true,
     .command = { "/usr/bin/daphne", "--fd", "{fd:0}", "asgi:app" })
 
 LIFE(asyncio,
@@ -46,14 +47,17 @@ LIFE(asyncio,
 
 LIFE(aiohttp,
     .needs = { "/usr/lib/python3/dist-packages/aiohttp/__init__.py" },
+    .preset = "aiohttp",
     .command = { "/usr/bin/python3", "@FIX@/aiohttp_app.py" })
 
 LIFE(tornado,
     .needs = { "/usr/lib/python3/dist-packages/tornado/__init__.py" },
+    .preset = "tornado",
     .command = { "/usr/bin/python3", "@FIX@/tornado_app.py" })
 
 LIFE(twisted,
     .needs = { "/usr/lib/python3/dist-packages/twisted/__init__.py" },
+    .preset = "twisted",
     .command = { "/usr/bin/python3", "@FIX@/twisted_app.py" })
 
 LIFE(pythons_http_server,
@@ -63,8 +67,8 @@ LIFE(pythons_http_server,
 
 LIFE(uwsgi,
     .needs = { "/usr/bin/uwsgi" }, .preset = "uwsgi",
-    .command = { "/usr/bin/uwsgi", "--plugin", "python3", "--http-socket",
-	"fd://{fd:0}", "--wsgi-file", "@FIX@/wsgi.py" },
+    .command = { "/usr/bin/uwsgi", "--plugin", "python3", "--protocol",
+	"http", "--wsgi-file", "@FIX@/wsgi.py" },
     .close_only = true)
 
 /* ---- node */
@@ -103,16 +107,17 @@ LIFE(plain_ruby,
 
 LIFE(starman,
     .needs = { "/usr/bin/starman" }, .preset = "starman",
-    .set = { "listen.nonblock=no" },
-    .command = { "/usr/bin/starman", "--workers", "4", "@FIX@/app.psgi" })
+    .command = { "/usr/bin/starman", "--workers", "4",
+	"--disable-keepalive", "@FIX@/app.psgi" },
+    .close_only = true, .cuts = 4)	/* a child drops what it just took */
 
 LIFE(twiggy,
-    .needs = { "/usr/bin/twiggy" }, .preset = "starman",
+    .needs = { "/usr/bin/twiggy" }, .preset = "twiggy",
     .command = { "/usr/bin/twiggy", "@FIX@/app.psgi" })
 
 LIFE(mojolicious_prefork,
     .needs = { "/usr/share/perl5/Mojolicious.pm" },
-    .set = { "worker.stop_signal=QUIT" },
+    .preset = "mojo",
     .command = { "/bin/sh", "-c", "exec perl @FIX@/mojo.pl prefork "
 	"-m production -w 1 -P @DIR@/$$.pid "
 	"-l 'http://127.0.0.1?fd={fd:0}'" })
