@@ -78,6 +78,10 @@ HARNESS	 = $(TESTENV) $(TESTBIN)/harness
 test: deps-test
 	@$(MAKE) --no-print-directory run-tests
 
+# Programs that the tests start, next to the tests; plain, whatever these are.
+FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/tests/%,$(wildcard \
+	    tests/fixtures/*.c))
+
 run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 	   $(TESTBIN)/sim $(TESTBIN)/system
 	$(HARNESS) 120 $(TESTBIN)/unit $(TESTFLAGS)
@@ -101,6 +105,10 @@ soak: deps-test
 $(TESTBIN)/harness: $(BUILD)/obj/tests/harness.o
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $<
+$(FIXTURES): $(BUILD)/tests/%: tests/fixtures/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -g $(CFLAGS) -o $@ $<
+$(TESTBIN)/unit $(TESTBIN)/system: | $(FIXTURES)
 $(TESTBIN)/unit: $(UNIT) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion

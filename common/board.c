@@ -54,6 +54,50 @@ board_new(struct err *err)
 	return board;
 }
 
+static int
+take_again(struct board *board, const int *cells, size_t count,
+    struct err *err)
+{
+	size_t	 i;
+
+	for (i = 0; i < count; i++) {
+		if (cells[i] < 0 || cells[i] / WORD_BITS >= board->words)
+			return err_set(err, "the scoreboard has no cell %d",
+			    cells[i]);
+		board->used[cells[i] / WORD_BITS] |=
+		    UINT64_C(1) << (cells[i] % WORD_BITS);
+	}
+	return 0;
+}
+
+struct board *
+board_restore(int fd, const int *cells, size_t count, struct err *err)
+{
+	struct board	*board;
+	struct stat	 st;
+	off_t		 words;
+
+	if (fstat(fd, &st) == -1 || (fcntl(fd, F_GET_SEALS) &
+	    F_SEAL_SHRINK) == 0) {
+		err_set(err, "descriptor %d is no scoreboard", fd);
+		return NULL;
+	}
+	words = st.st_size / (off_t)page_size() / WORD_BITS;
+	if (words > WORDS_MAX) {
+		err_set(err, "the scoreboard is too large");
+		return NULL;
+	}
+	board = xcalloc(1, sizeof(*board));
+	*board = (struct board){ .fd = fd, .page = page_size(),
+	    .words = (int)words };
+	board->used = xcalloc((size_t)words + 1, sizeof(*board->used));
+	if (take_again(board, cells, count, err) == 0)
+		return board;
+	free(board->used);
+	free(board);
+	return NULL;
+}
+
 void
 board_free(struct board *board)
 {

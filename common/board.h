@@ -2,6 +2,7 @@
 #define MUSTER_BOARD_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -33,6 +34,13 @@ struct figures {		/* a copy of a cell, as claimed by the worker */
 /* Sealed against shrinking, close-on-exec. NULL with err. */
 struct board	*board_new(struct err *err);
 void		 board_free(struct board *board);
+
+/*
+ * The board of another image of this process, with these cells taken. fd is
+ * the board's then. NULL with err: it is none, or has no such cells.
+ */
+struct board	*board_restore(int fd, const int *cells, size_t count,
+		    struct err *err);
 int		 board_fd(const struct board *board);	/* borrowed */
 
 /*

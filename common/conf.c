@@ -111,8 +111,8 @@ report_option(struct conf_errors *errors, const char *option,
 		conf_report_line(errors, "muster: %s: %s", option, text);
 }
 
-static void
-report_at(struct conf_errors *errors, const struct conf_origin *from,
+void
+conf_report_at(struct conf_errors *errors, const struct conf_origin *from,
     const char *section, const char *key, const char *text)
 {
 	if (errors->usage)
@@ -137,7 +137,7 @@ conf_report(struct conf_load *load, const struct conf_origin *from,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	report_at(load->errors, from, key->section, key->key, text);
+	conf_report_at(load->errors, from, key->section, key->key, text);
 }
 
 /* from, copied over what was there. */
@@ -169,7 +169,7 @@ set_twice(struct conf_load *load, const struct conf_origin *before,
 	if (from->kind != ORIGIN_FILE || before->kind != ORIGIN_FILE)
 		return false;
 	snprintf(text, sizeof(text), "set twice (line %d)", before->line);
-	report_at(load->errors, from, section, key, text);
+	conf_report_at(load->errors, from, section, key, text);
 	return true;
 }
 
@@ -204,7 +204,7 @@ assign_env(struct conf_load *load, const char *name, const char *value,
 	size_t			 i;
 
 	if (!value_env_name_ok(name)) {
-		report_at(load->errors, from, "env",
+		conf_report_at(load->errors, from, "env",
 		    conf_quote(name, (char[QUOTE_SIZE]){ 0 }),
 		    "is not a name (A-Z a-z 0-9 _ . -, no digit first)");
 		return;
@@ -259,91 +259,16 @@ conf_assign(struct conf_load *load, const char *section, const char *name,
 	const struct conf_key	*key = conf_key_by_name(section, name);
 	char			 hint[SUGGEST_SIZE], text[SUGGEST_SIZE + 32];
 
+	if (key == NULL && load->lenient)
+		return;
 	if (key == NULL) {
 		snprintf(text, sizeof(text), "no such key%s",
 		    conf_suggest_key(section, name, hint));
-		report_at(load->errors, from, section, name, text);
+		conf_report_at(load->errors, from, section, name, text);
 	} else if (key->type == TYPE_ENV)
 		assign_env(load, name, value, from);
 	else
 		assign_key(load, key, value, from);
-}
-
-/* A text that no file could hold could not be dumped and loaded again. */
-static const char *
-unfit_for_file(const char *key, const char *value)
-{
-	bool	 quoted = false;
-
-	for (const char *p = value; *p != '\0'; p++) {
-		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-			return "holds a control byte";
-		if (*p == '"')
-			quoted = !quoted;
-		if (*p == ';' && !quoted && p > value &&
-		    (p[-1] == ' ' || p[-1] == '\t'))
-			return "holds blank and ;, where a comment would begin";
-	}
-	if (strlen(key) + strlen(value) > 8000)
-		return "is longer than 8000 bytes";
-	return NULL;
-}
-
-/* -v and -q go from where the file left it. */
-static const char *
-moved_level(const struct conf *conf, const char *value)
-{
-	static const char *const	 levels[] = { "error", "warn", "info",
-		"debug" };
-	int				 level = (int)conf->master.log_level;
-
-	level += strcmp(value, "more") == 0 ? 1 : -1;
-	return levels[level < 0 ? 0 : level > 3 ? 3 : level];
-}
-
-static void
-apply_setting(struct conf_load *load, const struct conf_setting *setting)
-{
-	struct conf_origin	 from = { .kind = ORIGIN_OPTION };
-	const char		*dot = strchrnul(setting->key, '.'), *unfit;
-	const char		*key = *dot == '\0' ? dot : dot + 1;
-	char			*section, *value, hint[SUGGEST_SIZE];
-	size_t			 len;
-
-	section = xstrdup(setting->key);
-	section[dot - setting->key] = '\0';
-	value = xstrdup(setting->value + strspn(setting->value, " \t"));
-	for (len = strlen(value); len > 0 && (value[len - 1] == ' ' ||
-	    value[len - 1] == '\t'); len--)
-		value[len - 1] = '\0';
-	from.where = xstrdup(setting->origin);
-	if (!conf_section_known(section)) {
-		load->errors->usage = true;
-		conf_report_line(load->errors,
-		    "muster: %s %.64s: no such section%s", setting->origin,
-		    setting->key, conf_suggest_section(section, hint));
-	} else if ((unfit = unfit_for_file(key, value)) != NULL)
-		report_at(load->errors, &from, section, key, unfit);
-	else
-		conf_assign(load, section, key, value, &from);
-	free(from.where);
-	free(section);
-	free(value);
-}
-
-static void
-apply_settings(struct conf_load *load, const struct conf_source *source)
-{
-	struct conf_setting	 setting;
-
-	for (size_t i = 0; i < source->nsettings && !load->errors->usage; i++) {
-		setting = source->settings[i];
-		if (strcmp(setting.key, "master.log_level") == 0 &&
-		    (strcmp(setting.value, "more") == 0 ||
-		    strcmp(setting.value, "less") == 0))
-			setting.value = moved_level(load->conf, setting.value);
-		apply_setting(load, &setting);
-	}
 }
 
 static void
@@ -365,16 +290,38 @@ conf_load(const struct conf_source *source, struct conf_errors *errors)
 	*errors = (struct conf_errors){ 0 };
 	/* Once for its errors alone: a usage error comes before any other. */
 	apply_defaults(load_new(&load, errors));
-	apply_settings(&load, source);
+	conf_settings_apply(&load, source);
 	if (errors->count == 0) {
 		conf_free(load.conf);
 		apply_defaults(load_new(&load, errors));
 		if (source->file != NULL)
 			conf_file_read(&load, source->file);
-		apply_settings(&load, source);
+		conf_settings_apply(&load, source);
+		conf_preset_apply(&load);
 		conf_resolve(&load);
 		conf_check(&load);
 	}
+	if (errors->count == 0)
+		return load.conf;
+	conf_free(load.conf);
+	return NULL;
+}
+
+struct conf *
+conf_load_text(const char *text, size_t len, bool lenient,
+    struct conf_errors *errors)
+{
+	struct conf_load	 load;
+
+	*errors = (struct conf_errors){ 0 };
+	load_new(&load, errors);
+	load.lenient = lenient;
+	load.again = true;
+	apply_defaults(&load);
+	conf_file_read_text(&load, "the running configuration", text, len);
+	conf_preset_apply(&load);
+	conf_resolve(&load);
+	conf_check(&load);
 	if (errors->count == 0)
 		return load.conf;
 	conf_free(load.conf);

@@ -18,6 +18,9 @@
  * immutable from then on. Every value comes from one row of conf_keys.c and
  * knows where it was set. Durations are in ms, sizes in bytes.
  */
+/* The slots that accept = reuseport can steer to: steer.h says why. */
+#define CONF_REUSEPORT_SLOTS	2000
+
 enum conf_accept { ACCEPT_AUTO, ACCEPT_SHARED, ACCEPT_EXCLUSIVE,
 	ACCEPT_REUSEPORT };
 enum conf_cull { CULL_OLDEST, CULL_NEWEST, CULL_IDLEST };
@@ -33,9 +36,32 @@ enum conf_signal { CONF_HUP, CONF_INT, CONF_TERM, CONF_QUIT, CONF_TTIN,
 
 enum cpus_mode { CPUS_ANY, CPUS_AUTO, CPUS_SET };
 
+/* What a program does to be taken as ready. */
+enum ready_mode { READY_AUTO, READY_NOTIFY, READY_ALIVE };
+
+/* What workers do once their master was killed. */
+enum master_death { MASTER_DEATH_DRAIN, MASTER_DEATH_SERVE,
+	MASTER_DEATH_KILL };
+
+/* The ways to tell a program of its sockets: bits of conf_worker.sockets. */
+enum dialect {
+	DIALECT_LISTEN_FDS	= 1 << 0,
+	DIALECT_EINHORN		= 1 << 1,
+	DIALECT_SERVER_STARTER	= 1 << 2,
+	DIALECT_NGINX		= 1 << 3,
+	DIALECT_PHP_FPM		= 1 << 4,
+	DIALECT_UNICORN		= 1 << 5,
+	DIALECT_STDIN		= 1 << 6,
+};
+
 struct conf_surge {
 	int	 number;	/* of workers, or a percent of the target */
 	bool	 percent;
+};
+
+struct conf_ready {
+	enum ready_mode	 mode;
+	int64_t		 alive;	/* ms; auto: 1000; notify: -1, never by age */
 };
 
 struct conf_limit {
@@ -78,7 +104,7 @@ struct conf_listen {
 	int		 backlog;
 	enum conf_accept accept;
 	int64_t		 defer_accept;	/* 0: off */
-	bool		 nodelay, keepalive;
+	bool		 nonblock, nodelay, keepalive;
 	int		 unix_mode;
 	char		*unix_user, *unix_group;
 	uid_t		 unix_uid;	/* (uid_t)-1: unchanged */
@@ -97,15 +123,24 @@ struct conf_pool {
 
 struct conf_worker {
 	char		*app;
+	char		**command;	/* ends with NULL; NULL: the app */
+	size_t		 ncommand;
+	char		*preset;	/* NULL: none; its values are ours now */
 	int		 stop_signal, fast_signal;	/* fast 0: derived */
+	int		 reopen_signal;	/* 0: none */
+	struct conf_ready ready;
 	int64_t		 stop_delay, ready_timeout, graceful_timeout;
-	int64_t		 kill_timeout, watchdog;
+	int64_t		 kill_timeout, upgrade_timeout, watchdog;
+	bool		 watchdog_required;
 	int		 max_connections;	/* 0: by nofile */
 	int		*fatal_exit_codes;
 	size_t		 nfatal_exit_codes;
 	int64_t		 max_requests, max_requests_jitter;
 	int64_t		 max_age, max_age_jitter;
 	int64_t		 max_rss;
+	enum master_death on_master_death;
+	bool		 capture_output;
+	unsigned int	 sockets;	/* enum dialect, or-ed; 0: none */
 	bool		 nice_set, oom_set;
 	int		 nice, oom_score_adj;
 	enum cpus_mode	 cpus_mode;
@@ -134,8 +169,8 @@ struct conf {
 };
 
 /*
- * Where the values come from, weakest first: the defaults, the file, the
- * command line. settings are the command line's: rows of "section.key" and
+ * Where the values come from, weakest first: the defaults, the preset, the
+ * file, the command line. settings are the command line's: rows of "section.key" and
  * value, with the option's own spelling for messages ("--workers").
  */
 struct conf_setting {
@@ -149,6 +184,10 @@ struct conf_source {
 	const struct conf_setting	*settings;
 	size_t				 nsettings;
 };
+
+/* A deep copy, for a reload; conf_source_free() takes no other. */
+struct conf_source *conf_source_copy(const struct conf_source *source);
+void		 conf_source_free(struct conf_source *source);
 
 /*
  * Errors, all of them, in the order found. Each is a whole line to print as
@@ -167,6 +206,24 @@ struct conf_errors {
 struct conf	*conf_load(const struct conf_source *source,
 		    struct conf_errors *errors);
 void		 conf_free(struct conf *conf);
+
+/*
+ * The configuration in effect as text for conf_load_text(): every value that
+ * is set, as it was resolved (presets applied, auto a number, names that have
+ * our pid as they are), without comments. Owned; len without its NUL.
+ */
+char		*conf_print(const struct conf *conf, size_t *len);
+
+/*
+ * Load such a text again: nothing but it and the defaults, and what the
+ * system says of users and groups. lenient skips keys that are not known, as
+ * of another version. NULL with errors as for conf_load().
+ */
+struct conf	*conf_load_text(const char *text, size_t len, bool lenient,
+		    struct conf_errors *errors);
+
+/* Are the workers programs, or the built-in app? */
+bool		 conf_is_program(const struct conf *conf);
 
 /* A name that was not configured has our pid in it: after a fork, the new. */
 void		 conf_name_after_pid(struct conf *conf);
@@ -193,6 +250,21 @@ struct conf_key_info {
 };
 size_t		 conf_key_count(void);
 void		 conf_key_info(size_t nr, struct conf_key_info *out);
+
+/*
+ * Hand each key whose value differs to each (NULL: only count them), with the
+ * class that this change has; returns how many. All of [env]'s variables are
+ * one key, and so are all addresses. A preset is seen by its effects alone.
+ */
+typedef void	 conf_diff_fn(void *arg, const struct conf_key_info *key);
+size_t		 conf_diff(const struct conf *a, const struct conf *b,
+		    conf_diff_fn *each, void *arg);
+
+/*
+ * Can the program of the command be found, in the PATH that it will have, and
+ * executed? 0 where there is none, too, or -1 with err, a line for the user.
+ */
+int		 conf_command_check(const struct conf *conf, struct err *err);
 
 /*
  * What the key "pool.workers" takes, "a number (1 to 10000, or auto)", cut to

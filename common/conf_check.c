@@ -7,7 +7,6 @@
 
 /* Checks that need more than one value, or the system. */
 
-#define REUSEPORT_MOST	2000	/* slots that a steering program can tell */
 
 static struct conf_origin *
 origin_of(struct conf_load *load, const struct conf_key *key)
@@ -82,6 +81,77 @@ check_signals(struct conf_load *load)
 		    "fast_signal and stop_signal are the same");
 }
 
+static bool
+said(struct conf_load *load, const char *section, const char *name)
+{
+	return origin_of(load, conf_key_by_name(section, name))->kind >=
+	    ORIGIN_FILE;
+}
+
+static void
+check_reopen(struct conf_load *load)
+{
+	const struct conf_worker	*worker = &load->conf->worker;
+
+	if (worker->reopen_signal == 0)
+		return;
+	if (worker->reopen_signal == worker->stop_signal)
+		fault(load, "worker", "reopen_signal", "stop_signal",
+		    "reopen_signal and stop_signal are the same");
+	else if (worker->reopen_signal == conf_fast_signal(worker))
+		fault(load, "worker", "reopen_signal", "fast_signal",
+		    "reopen_signal and fast_signal are the same");
+}
+
+/* Keys of programs alone, where the workers run an app. */
+static void
+check_app(struct conf_load *load)
+{
+	const struct conf_key	*command;
+
+	/* One that was refused is not none. */
+	command = conf_key_by_name("worker", "command");
+	if (origin_of(load, command)->bad)
+		return;
+	if (load->conf->worker.preset != NULL)
+		fault(load, "worker", "preset", NULL,
+		    "goes with a command, and there is none");
+	if (!load->conf->listen.nonblock)
+		fault(load, "listen", "nonblock", NULL,
+		    "no goes with a command, and there is none");
+}
+
+/* Keys of apps alone, where the workers are programs. */
+static void
+check_program(struct conf_load *load)
+{
+	const struct conf	*conf = load->conf;
+	static const char	 counts[] = "counts what built-in apps serve: "
+				    "it goes with no command";
+
+	if (said(load, "worker", "app"))
+		fault(load, "worker", "command", "app",
+		    "command and app are both given");
+	if (conf->listen.accept == ACCEPT_EXCLUSIVE)
+		fault(load, "listen", "accept", NULL, "exclusive goes with "
+		    "built-in apps: programs share their sockets");
+	if (conf->worker.max_requests != 0)
+		fault(load, "worker", "max_requests", NULL, "%s", counts);
+	if (conf->worker.max_connections != 0)
+		fault(load, "worker", "max_connections", NULL, "%s", counts);
+	conf_check_places(load);
+}
+
+static void
+check_watchdog(struct conf_load *load)
+{
+	const struct conf_worker	*worker = &load->conf->worker;
+
+	if (worker->watchdog_required && worker->watchdog == 0)
+		fault(load, "worker", "watchdog_required", "watchdog",
+		    "watchdog_required without a watchdog");
+}
+
 static void
 check_bind(struct conf_load *load)
 {
@@ -117,10 +187,10 @@ check_accept(struct conf_load *load)
 
 	workers = origin_of(load, conf_key_by_name("pool", "workers"));
 	if (conf->listen.accept == ACCEPT_REUSEPORT && !workers->bad &&
-	    conf->pool.workers > REUSEPORT_MOST)
+	    conf->pool.workers > CONF_REUSEPORT_SLOTS)
 		fault(load, "listen", "accept", NULL,
 		    "reuseport takes %d workers at most, not %d",
-		    REUSEPORT_MOST, conf->pool.workers);
+		    CONF_REUSEPORT_SLOTS, conf->pool.workers);
 }
 
 static void
@@ -148,5 +218,13 @@ conf_check(struct conf_load *load)
 	check_accept(load);
 	check_pool(load);
 	check_signals(load);
-	check_chdir(load);
+	check_reopen(load);
+	check_watchdog(load);
+	if (conf_is_program(load->conf))
+		check_program(load);
+	else
+		check_app(load);
+	/* We are there already, whatever has become of it. */
+	if (!load->again)
+		check_chdir(load);
 }

@@ -17,7 +17,8 @@ print_origin(FILE *out, const struct conf_origin *from)
 		fputs("; default\n", out);
 		return;
 	}
-	fputs(from->kind == ORIGIN_FILE ? "; file " : "; ", out);
+	fputs(from->kind == ORIGIN_FILE ? "; file " :
+	    from->kind == ORIGIN_PRESET ? "; preset " : "; ", out);
 	for (const char *p = from->where; *p != '\0'; p++)
 		fputc(iscntrl((unsigned char)*p) ? '?' : *p, out);
 	if (from->kind == ORIGIN_FILE)
@@ -91,7 +92,8 @@ dump_key(const struct conf *conf, const struct conf_key *key, FILE *out)
 	    offsetof(struct conf, worker.fast_signal))
 		value = value_print_signal(conf_fast_signal(&conf->worker));
 	idle = value == NULL || (key->fallback == NULL &&
-	    from->kind == ORIGIN_DEFAULT && key->type == TYPE_NAME);
+	    from->kind == ORIGIN_DEFAULT && key->type == TYPE_NAME) ||
+	    (key->type == TYPE_APP && conf_is_program(conf));
 	name = xasprintf("%s%s", idle ? ";" : "", key->key);
 	print_line(out, name, value == NULL ? "" : value, from);
 	free(value);

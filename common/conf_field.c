@@ -105,8 +105,8 @@ get_word(const struct conf_key *key, const void *field, const void *aux)
 }
 
 /* Signals that would not stop, or that mean something else to a worker. */
-static bool
-stops_nobody(int signo)
+bool
+conf_stops_nobody(int signo)
 {
 	switch (signo) {
 	case SIGKILL: case SIGSTOP: case SIGTSTP: case SIGCONT: case SIGCHLD:
@@ -126,7 +126,7 @@ set_signal(const struct conf_key *key, void *field, void *aux,
 	(void)key, (void)aux;
 	if (value_parse_signal(text, &signo) != VALUE_OK)
 		return VALUE_BAD;
-	if (stops_nobody(signo))
+	if (conf_stops_nobody(signo))
 		return VALUE_RANGE;
 	*(int *)field = signo;
 	return VALUE_OK;
@@ -254,7 +254,8 @@ set_text(const struct conf_key *key, void *field, void *aux, const char *text)
 
 	(void)aux;
 	if (*text == '\0' || (key->type == TYPE_NAME && !addr_name_ok(text)) ||
-	    (key->type == TYPE_APP && !is_app(text)))
+	    (key->type == TYPE_APP && !is_app(text)) ||
+	    (key->type == TYPE_PRESET && conf_preset_find(text) == NULL))
 		return VALUE_BAD;
 	free(*string);
 	*string = xstrdup(text);
@@ -307,4 +308,16 @@ const struct conf_type_ops conf_types[] = {
 	[TYPE_ADDRESS] = { "address", "", NULL, NULL, "an address",
 	    "HOST:PORT, :PORT, [V6]:PORT, unix:/path, unix:@name, fd:N, none" },
 	[TYPE_ENV] = { "text", "", NULL, NULL, "a text", "or nothing" },
+	[TYPE_COMMAND] = { "command", "", conf_set_command, conf_get_command,
+	    "a command", "words with quotes as for the shell" },
+	[TYPE_PRESET] = { "preset", "", set_text, get_text,
+	    "a preset", "gunicorn, puma, nginx and others" },
+	[TYPE_SIGNAL] = { "signal", "", conf_set_signal_or_none,
+	    conf_get_signal_or_none,
+	    "a signal", "USR1, HUP, USR2, or none" },
+	[TYPE_READY] = { "readiness", "", conf_set_ready, conf_get_ready,
+	    "a way to be ready", "auto, notify, alive:DURATION" },
+	[TYPE_SOCKETS] = { "dialects", "", conf_set_sockets, conf_get_sockets,
+	    "a list of dialects", "listen-fds, einhorn, server-starter, nginx, "
+	    "php-fpm, unicorn, stdin; or none" },
 };

@@ -13,7 +13,6 @@
 
 #define FILE_MAX	(1 << 20)
 #define LINE_LONGEST	8192
-#define LINE_ROOM	(LINE_LONGEST + 8)
 #define BLANKS		" \t"
 
 /*
@@ -25,6 +24,7 @@ struct reader {
 	struct conf_load	*load;
 	struct conf_origin	 from;		/* file and line */
 	const char		*next, *end;
+	size_t			 longest;	/* line */
 	char			*section;	/* owned; NULL before any */
 	bool			 skip;		/* the section is unknown */
 	char			**unknown;	/* owned: sections told of */
@@ -105,7 +105,7 @@ begin_section(struct reader *r, char *line)
 	free(r->section);
 	r->section = xstrdup(name);
 	r->skip = !conf_section_known(name);
-	if (r->skip && !told_of(r, name))
+	if (r->skip && !r->load->lenient && !told_of(r, name))
 		complain(r, "[%.64s]: no such section%s", name,
 		    conf_suggest_section(name, hint));
 }
@@ -122,8 +122,8 @@ take_line(struct reader *r)
 	r->next = end == NULL ? r->end : end + 1;
 	len = (size_t)((end == NULL ? r->end : end) - start);
 	r->from.line++;
-	if (len > LINE_LONGEST) {
-		complain(r, "a line longer than %d bytes", LINE_LONGEST);
+	if (len > r->longest) {
+		complain(r, "a line longer than %zu bytes", r->longest);
 		return NULL;
 	}
 	for (size_t i = 0; i < len; i++) {
@@ -186,8 +186,8 @@ on_value(void *arg, const char *section, const char *key, const char *value)
 static void
 parse(struct reader *r)
 {
-	ini_max_line = LINE_ROOM;
-	ini_initial_alloc = LINE_ROOM;
+	ini_max_line = (int)r->longest + 8;
+	ini_initial_alloc = r->longest + 8;
 	ini_use_stack = false;
 	ini_allow_realloc = false;
 	ini_allow_multiline = false;
@@ -236,10 +236,29 @@ slurp(const char *file, size_t *len, struct err *err)
 	return data;
 }
 
+static void
+read_text(struct conf_load *load, const char *name, const char *text,
+    size_t len, size_t longest)
+{
+	struct reader	 r = { .load = load, .longest = longest };
+
+	r.from = (struct conf_origin){ .kind = ORIGIN_FILE,
+		.where = xstrdup(name) };
+	r.next = text;
+	r.end = text + len;
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		r.next += 3;
+	parse(&r);
+	for (size_t i = 0; i < r.nunknown; i++)
+		free(r.unknown[i]);
+	free(r.unknown);
+	free(r.section);
+	free(r.from.where);
+}
+
 void
 conf_file_read(struct conf_load *load, const char *file)
 {
-	struct reader	 r = { .load = load };
 	struct err	 err;
 	size_t		 len;
 	char		*data;
@@ -248,17 +267,16 @@ conf_file_read(struct conf_load *load, const char *file)
 		conf_report_line(load->errors, "muster: %s", err.text);
 		return;
 	}
-	r.from = (struct conf_origin){ .kind = ORIGIN_FILE,
-		.where = xstrdup(file) };
-	r.next = data;
-	r.end = data + len;
-	if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
-		r.next += 3;
-	parse(&r);
-	for (size_t i = 0; i < r.nunknown; i++)
-		free(r.unknown[i]);
-	free(r.unknown);
-	free(r.section);
-	free(r.from.where);
+	read_text(load, file, data, len, LINE_LONGEST);
 	free(data);
+}
+
+void
+conf_file_read_text(struct conf_load *load, const char *name,
+    const char *text, size_t len)
+{
+	if (len > FILE_MAX * 4)
+		conf_report_line(load->errors, "muster: %s is too large", name);
+	else
+		read_text(load, name, text, len, len + 1);
 }

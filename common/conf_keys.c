@@ -29,6 +29,10 @@ static const struct value_word cull_words[] = {
 	{ "oldest", CULL_OLDEST }, { "newest", CULL_NEWEST },
 	{ "idlest", CULL_IDLEST }, { NULL, 0 }
 };
+static const struct value_word death_words[] = {
+	{ "drain", MASTER_DEATH_DRAIN }, { "serve", MASTER_DEATH_SERVE },
+	{ "kill", MASTER_DEATH_KILL }, { NULL, 0 }
+};
 static const struct value_word effect_words[] = {
 	{ "stop", EFFECT_STOP }, { "fast-stop", EFFECT_FAST_STOP },
 	{ "reload", EFFECT_RELOAD }, { "upgrade", EFFECT_UPGRADE },
@@ -95,12 +99,14 @@ ROW("listen", "bind", TYPE_ADDRESS, "127.0.0.1:8000", LIVE,
 INT("listen", "backlog", listen.backlog, "2048", 1, 1000000, LIVE,
     "connections that may wait for a worker, per socket"),
 WORD("listen", "accept", listen.accept, accept_words, "auto", RESPAWN,
-    "how workers share a socket; auto is exclusive"),
+    "how workers share a socket; auto is exclusive, for programs shared"),
 TIME("listen", "defer_accept", listen.defer_accept, "0", LIVE,
     "wait this long for a client's first bytes before a worker is told"),
-BOOL("listen", "nodelay", listen.nodelay, "yes", RESPAWN,
+BOOL("listen", "nonblock", listen.nonblock, "yes", LIVE,
+    "sockets are non-blocking; no is for programs that want them blocking"),
+BOOL("listen", "nodelay", listen.nodelay, "yes", LIVE,
     "send small answers at once (TCP_NODELAY)"),
-BOOL("listen", "keepalive", listen.keepalive, "no", RESPAWN,
+BOOL("listen", "keepalive", listen.keepalive, "no", LIVE,
     "probe silent peers (SO_KEEPALIVE)"),
 ROW("listen", "unix_mode", TYPE_MODE, "0666", RESTART,
     .offset = AT(listen.unix_mode), .max = 0777,
@@ -137,22 +143,37 @@ ROW("pool", "surge", TYPE_SURGE, "1", LIVE, .offset = AT(pool.surge),
 
 TEXT("worker", "app", TYPE_APP, worker.app, "echo", RESPAWN,
     "what workers run"),
+ROW("worker", "command", TYPE_COMMAND, NULL, RESPAWN,
+    .offset = AT(worker.command), .aux = AT(worker.ncommand),
+    .help = "program that workers run in place of an app"),
+TEXT("worker", "preset", TYPE_PRESET, worker.preset, NULL, RESPAWN,
+    "defaults that suit a known program"),
 ROW("worker", "stop_signal", TYPE_STOP_SIGNAL, "TERM", RESPAWN,
     .offset = AT(worker.stop_signal),
     .help = "signal that asks a worker to finish and leave"),
 ROW("worker", "fast_signal", TYPE_STOP_SIGNAL, NULL, RESPAWN,
     .offset = AT(worker.fast_signal),
     .help = "signal of a fast stop; QUIT, or TERM where stop_signal is QUIT"),
+ROW("worker", "reopen_signal", TYPE_SIGNAL, "none", RESPAWN,
+    .offset = AT(worker.reopen_signal),
+    .help = "signal that makes a program reopen its logs"),
 TIME("worker", "stop_delay", worker.stop_delay, "0", LIVE,
     "go on serving this long after a stop was asked for"),
+ROW("worker", "ready", TYPE_READY, "auto", RESPAWN,
+    .offset = AT(worker.ready), .max = LONG_MS,
+    .help = "what makes a program ready; auto is alive:1s, or READY=1"),
 TIME("worker", "ready_timeout", worker.ready_timeout, "60s", LIVE,
     "a worker not ready by then is killed; 0: never"),
 TIME("worker", "graceful_timeout", worker.graceful_timeout, "30s", LIVE,
     "how long a stopping worker may finish before it is killed; 0: at once"),
 TIME("worker", "kill_timeout", worker.kill_timeout, "5s", LIVE,
     "how long a worker told to leave fast may take; 0: killed at once"),
+TIME("worker", "upgrade_timeout", worker.upgrade_timeout, "10s", LIVE,
+    "how long a new master may take to prove itself before an upgrade"),
 TIME("worker", "watchdog", worker.watchdog, "30s", RESPAWN,
     "a worker that shows no life for so long is replaced; 0: off"),
+BOOL("worker", "watchdog_required", worker.watchdog_required, "no", RESPAWN,
+    "a program is held to watchdog before its first WATCHDOG=1, too"),
 INT("worker", "max_connections", worker.max_connections, "0", 0, 1000000,
     RESPAWN, "connections that a worker holds at most; 0: by its nofile"),
 ROW("worker", "fatal_exit_codes", TYPE_CODES, "78", LIVE,
@@ -169,6 +190,13 @@ TIME("worker", "max_age_jitter", worker.max_age_jitter, "0", LIVE,
     "up to so much older, at random"),
 SIZE("worker", "max_rss", worker.max_rss, "0", MANY_BYTES, LIVE,
     "resident memory at which a worker is replaced; 0: never"),
+WORD("worker", "on_master_death", worker.on_master_death, death_words,
+    "drain", RESPAWN, "what workers do once the master was killed"),
+BOOL("worker", "capture_output", worker.capture_output, "yes", RESPAWN,
+    "log what a program writes to stdout and stderr"),
+ROW("worker", "sockets", TYPE_SOCKETS, "listen-fds", RESPAWN,
+    .offset = AT(worker.sockets),
+    .help = "how a program is told of its sockets; some break with two ways"),
 OPTION("worker", "nice", worker.nice, worker.nice_set, -20, 19, RESPAWN,
     "scheduling priority of workers"),
 OPTION("worker", "oom_score_adj", worker.oom_score_adj, worker.oom_set,
@@ -290,6 +318,12 @@ conf_key_takes(const char *name, char *out, size_t size)
 		}
 	}
 	return -1;
+}
+
+bool
+conf_is_program(const struct conf *conf)
+{
+	return conf->worker.ncommand > 0;
 }
 
 const char *

@@ -12,7 +12,8 @@
 enum conf_type { TYPE_BOOL, TYPE_INT, TYPE_COUNT, TYPE_OPTION, TYPE_SIZE,
 	TYPE_DURATION, TYPE_WORD, TYPE_STOP_SIGNAL, TYPE_MODE, TYPE_CODES,
 	TYPE_SURGE, TYPE_WORKERS, TYPE_CPUS, TYPE_LIMIT, TYPE_PATH, TYPE_NAME,
-	TYPE_TEXT, TYPE_USER, TYPE_GROUP, TYPE_APP, TYPE_ADDRESS, TYPE_ENV };
+	TYPE_TEXT, TYPE_USER, TYPE_GROUP, TYPE_APP, TYPE_ADDRESS, TYPE_ENV,
+	TYPE_COMMAND, TYPE_PRESET, TYPE_SIGNAL, TYPE_READY, TYPE_SOCKETS };
 
 struct conf_key {
 	const char	*section, *key;
@@ -54,6 +55,25 @@ struct conf_type_ops {
 };
 extern const struct conf_type_ops conf_types[];	/* by enum conf_type */
 
+/* Rows of it that have a file of their own, and what both files ask. */
+enum value_result conf_set_signal_or_none(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_signal_or_none(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_command(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_command(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_ready(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_ready(const struct conf_key *key,
+		    const void *field, const void *aux);
+enum value_result conf_set_sockets(const struct conf_key *key, void *field,
+		    void *aux, const char *text);
+char		*conf_get_sockets(const struct conf_key *key,
+		    const void *field, const void *aux);
+bool		 conf_stops_nobody(int signo);
+
 const char	*conf_type_name(const struct conf_key *key);
 const char	*conf_type_unit(const struct conf_key *key);
 int		 conf_type_set(const struct conf_key *key, struct conf *conf,
@@ -64,15 +84,28 @@ void		 conf_type_takes(const struct conf_key *key, char *out,
 		    size_t size);
 void		 conf_type_free(const struct conf_key *key, struct conf *conf);
 
+/*
+ * A known program: its name, and "section.key=value" for what it wants. They
+ * are stronger than the defaults and weaker than all that was set.
+ */
+#define PRESET_SETTINGS	8
+struct conf_preset {
+	const char	*name;
+	const char	*settings[PRESET_SETTINGS];	/* unused ones: NULL */
+};
+extern const struct conf_preset	 conf_presets[];	/* the last: no name */
+const struct conf_preset	*conf_preset_find(const char *name);
+
 /* text in double quotes for a message: one line, cut when it is long. */
 #define QUOTE_SIZE	128
 const char	*conf_quote(const char *text, char out[QUOTE_SIZE]);
 
-enum origin_kind { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_OPTION };
+/* Weakest first. */
+enum origin_kind { ORIGIN_DEFAULT, ORIGIN_PRESET, ORIGIN_FILE, ORIGIN_OPTION };
 
 struct conf_origin {
 	enum origin_kind kind;
-	char		*where;		/* owned: the file, "-w", "--set" */
+	char		*where;		/* owned: file, preset, "-w", "--set" */
 	int		 line;		/* ORIGIN_FILE */
 	bool		 bad;		/* was refused: not to be judged again */
 };
@@ -86,12 +119,18 @@ struct conf_origins {
 struct conf_load {
 	struct conf		*conf;
 	struct conf_errors	*errors;
+	bool			 lenient;	/* unknown names are skipped */
+	bool			 again;		/* what was in effect before */
 };
 
 /* Report about a key, with the place where from says it was set. */
 void	conf_report(struct conf_load *load, const struct conf_origin *from,
 	    const struct conf_key *key, const char *fmt, ...)
 	    __attribute__((format(printf, 4, 5)));
+/* The same about names that may be none of the table's. */
+void	conf_report_at(struct conf_errors *errors,
+	    const struct conf_origin *from, const char *section,
+	    const char *key, const char *text);
 /* A whole line, as it is. */
 void	conf_report_line(struct conf_errors *errors, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
@@ -103,6 +142,16 @@ void	conf_assign(struct conf_load *load, const char *section,
 
 /* Read a file, reporting all that is wrong with it. */
 void	conf_file_read(struct conf_load *load, const char *file);
+/* The same with its text, of that name; lines may have any length. */
+void	conf_file_read_text(struct conf_load *load, const char *name,
+	    const char *text, size_t len);
+
+/* The command line's settings; after an error of theirs the rest is left. */
+void	conf_settings_apply(struct conf_load *load,
+	    const struct conf_source *source);
+
+/* What the preset wants, where nothing else was said. */
+void	conf_preset_apply(struct conf_load *load);
 
 /* Names into numbers, relative paths into absolute ones, auto into CPUs. */
 void	conf_resolve(struct conf_load *load);
@@ -110,11 +159,16 @@ void	conf_resolve(struct conf_load *load);
 /* What only several values together show. */
 void	conf_check(struct conf_load *load);
 
+/* {fd:N}, {fd:NAME} and {addr:N} of the command that name no socket. */
+void	conf_check_places(struct conf_load *load);
+
 /* "; did you mean x?" or "": for a name that is none. */
 #define SUGGEST_SIZE	128
 const char	*conf_suggest_key(const char *section, const char *key,
 		    char out[SUGGEST_SIZE]);
 const char	*conf_suggest_section(const char *section,
+		    char out[SUGGEST_SIZE]);
+const char	*conf_suggest_preset(const char *name,
 		    char out[SUGGEST_SIZE]);
 
 #endif

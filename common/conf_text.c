@@ -136,3 +136,24 @@ conf_suggest_section(const char *section, char out[SUGGEST_SIZE])
 		snprintf(out, SUGGEST_SIZE, "; the apps are: %s", conf_apps[0]);
 	return out;
 }
+
+const char *
+conf_suggest_preset(const char *name, char out[SUGGEST_SIZE])
+{
+	const char	*best = NULL;
+	size_t		 d, limit = strlen(name) < 4 ? 1 : tolerance(name) + 1;
+
+	/* A longer one may have two letters swapped: "ngnix". */
+	*out = '\0';
+	for (const struct conf_preset *row = conf_presets; row->name != NULL;
+	    row++) {
+		d = distance(name, row->name);
+		if (d < limit || (d == limit && best == NULL)) {
+			best = row->name;
+			limit = d;
+		}
+	}
+	if (best != NULL)
+		snprintf(out, SUGGEST_SIZE, "; did you mean %s?", best);
+	return out;
+}

@@ -40,7 +40,7 @@ is_pointer(enum conf_type type)
 {
 	switch (type) {
 	case TYPE_CODES: case TYPE_PATH: case TYPE_NAME: case TYPE_TEXT:
-	case TYPE_USER: case TYPE_GROUP: case TYPE_APP:
+	case TYPE_USER: case TYPE_GROUP: case TYPE_APP: case TYPE_PRESET:
 		return true;
 	default:
 		return false;
@@ -50,8 +50,13 @@ is_pointer(enum conf_type type)
 void
 conf_type_free(const struct conf_key *key, struct conf *conf)
 {
-	char	**string;
+	char	**string, ***words;
 
+	if (key->type == TYPE_COMMAND) {
+		words = at(conf, key->offset);
+		value_free_command(*words);
+		*words = NULL;
+	}
 	if (!is_pointer(key->type))
 		return;
 	string = at(conf, key->offset);
@@ -115,6 +120,11 @@ refusal(enum conf_type type)
 {
 	if (type == TYPE_STOP_SIGNAL)
 		return "cannot stop a worker";
+	if (type == TYPE_SIGNAL)
+		return "means something else to a worker";
+	if (type == TYPE_COMMAND)
+		return "has an open quote, nothing behind a backslash, "
+		    "or over 8000 bytes";
 	if (type == TYPE_LIMIT)
 		return "is too large, or soft is above hard";
 	if (type == TYPE_SURGE)
@@ -128,6 +138,7 @@ conf_type_set(const struct conf_key *key, struct conf *conf, const char *text,
 {
 	const struct conf_type_ops	*type = &conf_types[key->type];
 	char				 quoted[QUOTE_SIZE], takes[256];
+	char				 hint[SUGGEST_SIZE];
 	const char			*why;
 
 	switch (type->set(key, at(conf, key->offset), at(conf, key->aux),
@@ -145,5 +156,9 @@ conf_type_set(const struct conf_key *key, struct conf *conf, const char *text,
 		break;
 	}
 	conf_type_takes(key, takes, sizeof(takes));
-	return err_set(err, "%s is not %s", conf_quote(text, quoted), takes);
+	*hint = '\0';
+	if (key->type == TYPE_PRESET)
+		conf_suggest_preset(text, hint);
+	return err_set(err, "%s is not %s%s", conf_quote(text, quoted), takes,
+	    hint);
 }

@@ -77,6 +77,26 @@ char		*value_print_cpus(enum cpus_mode mode, const cpu_set_t *cpus);
 enum value_result value_parse_limit(const char *text, struct conf_limit *out);
 char		*value_print_limit(const struct conf_limit *limit);
 
+/* "auto", "notify" or "alive:DURATION" of at most max. */
+enum value_result value_parse_ready(const char *text, int64_t max,
+		    struct conf_ready *out);
+char		*value_print_ready(const struct conf_ready *ready);
+
+/* Dialects by commas or blanks; "none" is the empty set. */
+enum value_result value_parse_sockets(const char *text, unsigned int *out);
+char		*value_print_sockets(unsigned int sockets);
+
+/*
+ * A command's words, as the shell splits them: quotes of the three forms
+ * '...', "..." and $'...', and backslashes; nothing is expanded. The list
+ * ends with NULL. VALUE_RANGE: a quote is open, or nothing follows a
+ * backslash. Printed, it holds no control byte and no blank and ;.
+ */
+enum value_result value_parse_command(const char *text, char ***words,
+		    size_t *count);
+char		*value_print_command(char *const *words, size_t count);
+void		 value_free_command(char **words);
+
 /* The name of an environment variable, as muster takes it. */
 bool		value_env_name_ok(const char *name);
 

@@ -8,7 +8,8 @@
 
 /* Values of several parts: lists, pairs, a number or a word. */
 
-#define BLANKS	" \t"
+#define BLANKS		" \t"
+#define AUTO_ALIVE	1000	/* ms; what ready = auto stands for */
 
 enum value_result
 value_parse_codes(const char *text, int **codes, size_t *count)
@@ -233,4 +234,78 @@ value_print_limit(const struct conf_limit *limit)
 		return print_one_limit(limit->soft);
 	return joined(print_one_limit(limit->soft),
 	    print_one_limit(limit->hard), ":");
+}
+
+enum value_result
+value_parse_ready(const char *text, int64_t max, struct conf_ready *out)
+{
+	enum value_result	 result;
+	int64_t			 alive;
+
+	if (strcmp(text, "auto") == 0)
+		*out = (struct conf_ready){ READY_AUTO, AUTO_ALIVE };
+	else if (strcmp(text, "notify") == 0)
+		*out = (struct conf_ready){ READY_NOTIFY, -1 };
+	else if (strncmp(text, "alive:", 6) != 0)
+		return VALUE_BAD;
+	else {
+		result = value_parse_duration(text + 6, 0, max, &alive);
+		if (result != VALUE_OK)
+			return result;
+		*out = (struct conf_ready){ READY_ALIVE, alive };
+	}
+	return VALUE_OK;
+}
+
+char *
+value_print_ready(const struct conf_ready *ready)
+{
+	if (ready->mode != READY_ALIVE)
+		return xstrdup(ready->mode == READY_AUTO ? "auto" : "notify");
+	return joined(xstrdup("alive"), value_print_duration(ready->alive),
+	    ":");
+}
+
+static const struct value_word dialect_words[] = {
+	{ "listen-fds", DIALECT_LISTEN_FDS }, { "einhorn", DIALECT_EINHORN },
+	{ "server-starter", DIALECT_SERVER_STARTER },
+	{ "nginx", DIALECT_NGINX }, { "php-fpm", DIALECT_PHP_FPM },
+	{ "unicorn", DIALECT_UNICORN }, { "stdin", DIALECT_STDIN },
+	{ NULL, 0 }
+};
+
+enum value_result
+value_parse_sockets(const char *text, unsigned int *out)
+{
+	enum value_result	 result = VALUE_BAD;
+	char			*copy = xstrdup(text), *rest = copy, *word;
+	unsigned int		 sockets = 0;
+	int			 bit;
+
+	if (strcmp(text, "none") == 0)
+		result = VALUE_OK;
+	else while ((word = strsep(&rest, BLANKS ",")) != NULL) {
+		if (*word == '\0')
+			continue;
+		result = value_parse_word(word, dialect_words, &bit);
+		if (result != VALUE_OK)
+			break;
+		sockets |= (unsigned int)bit;
+	}
+	free(copy);
+	if (result == VALUE_OK)
+		*out = sockets;
+	return result;
+}
+
+char *
+value_print_sockets(unsigned int sockets)
+{
+	const struct value_word	*w;
+	char			*text = NULL;
+
+	for (w = dialect_words; w->word != NULL; w++)
+		if (sockets & (unsigned int)w->value)
+			text = joined(text, xstrdup(w->word), " ");
+	return text != NULL ? text : xstrdup("none");
 }

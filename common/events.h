@@ -31,7 +31,7 @@ X(LISTEN_BACKLOG, "listen.backlog", WARN, "addr backlog limit msg",	\
 X(LISTEN_NOTE, "listen.note", WARN, "addr name fd msg error",		\
     "something about a listening socket that should be known")		\
 X(LISTEN_CLOSED, "listen.closed", INFO, "addr name",			\
-    "no new connections: the last stop has begun")			\
+    "no new connections: a reload removed it, or the last stop has begun")			\
 X(POOL_READY, "pool.ready", INFO, "workers target took",		\
     "every first worker was ready or failed once, and one is ready")	\
 X(POOL_SCALE, "pool.scale", INFO, "from to asked msg",			\
@@ -66,6 +66,12 @@ X(WORKER_DIED, "worker.died", ERROR,					\
     "a worker ended that nobody had told to")				\
 X(WORKER_SURPRISE, "worker.surprise", DEBUG, "slot pid event state",	\
     "a fact that the worker's state does not expect; ignored")		\
+X(WORKER_OUTPUT, "worker.output", INFO, "slot pid gen line cut",		\
+    "a line that a program printed; cut: so many bytes of it are missing")	\
+X(MAIL_REFUSED, "mail.refused", DEBUG, "pid sender uid msg",		\
+    "a message in a program's name was not heard; told of once a worker")	\
+X(LEFTOVER_KILLED, "leftover.killed", WARN, "slot pid name",		\
+    "what an ended program had left behind was sent KILL")		\
 X(SLOT_WAIT, "slot.wait", WARN, "slot failures delay msg",		\
     "a slot waits before its next worker")				\
 X(SLOT_PARKED, "slot.parked", ERROR, "slot code msg",			\
@@ -74,11 +80,34 @@ X(SLOT_BARRED, "slot.barred", ERROR, "slot code msg",			\
     "a worker over its limits gets no successor until the next scaling")	\
 X(SPAWN_FAILED, "spawn.failed", ERROR, "slot delay msg error",		\
     "a worker could not be forked; tried again after the delay")	\
-X(RENEW_START, "renew.start", INFO, "gen workers",			\
-    "all workers are being replaced by a new generation")		\
-X(RENEW_DONE, "renew.done", INFO, "gen", "all workers are of this generation") \
-X(RENEW_FAILED, "renew.failed", ERROR, "gen slot msg",			\
-    "a successor could not start; the old workers stay")		\
+X(RELOAD_START, "reload.start", INFO, "gen workers why",			\
+    "a new configuration is in force; its workers replace the old ones")	\
+X(RELOAD_DONE, "reload.done", INFO, "gen took",				\
+    "all workers are of this generation")				\
+X(RELOAD_FAILED, "reload.failed", ERROR, "gen slot why kept msg",	\
+    "the old workers stay, and why; kept = all: so does the old "	\
+    "configuration")							\
+X(CONFIG_ERROR, "config.error", ERROR, "msg",				\
+    "what is wrong with a configuration that was to be reloaded")	\
+X(UPGRADE_TRIAL, "upgrade.trial", INFO, "path pid",			\
+    "the new binary is tried in a child")				\
+X(UPGRADE_EXEC, "upgrade.exec", INFO, "path version",			\
+    "the trial went well: the master becomes this binary")		\
+X(UPGRADE_DONE, "upgrade.done", INFO, "pid version workers away",	\
+    "this binary goes on; away: for so long the loop did not turn")	\
+X(UPGRADE_FAILED, "upgrade.failed", ERROR, "path msg",			\
+    "the master stays what it was, and why")				\
+X(MASTER_CRASHED, "master.crashed", ERROR,				\
+    "pid signal code addr where workers away msg",			\
+    "the master crashed, and goes on in the same process")		\
+X(WORKER_STATUS, "worker.status", DEBUG, "slot pid status",		\
+    "a program says what it does")					\
+X(WORKER_UNUSED, "worker.unused", WARN, "slot pid addr elsewhere msg",	\
+    "a ready program does not use the sockets it was given")		\
+X(SURVIVOR_FOUND, "survivor.found", INFO, "slot pid gen",		\
+    "a worker of a killed master of this name is supervised")		\
+X(SURVIVOR_SOCKET, "survivor.socket", INFO, "addr fd",			\
+    "a socket was taken over from such a worker")			\
 X(CONFINE_NOTE, "confine.note", WARN, "slot what error",		\
     "a limit could not be set on a worker, which goes on without it")	\
 X(WORKER_FAILED, "worker.failed", ERROR, "slot msg code",		\
@@ -100,6 +129,10 @@ X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
     "a child that is no worker was reaped")				\
 X(MEMORY_ENDED, "memory.ended", ERROR, "bytes",				\
     "no memory for so many bytes; the process aborts")			\
+X(SYSTEMD_NOTE, "systemd.note", WARN, "msg error",			\
+    "something between us and the service manager that should be known") \
+X(SYSTEMD_IGNORED, "systemd.ignored", DEBUG, "variable value msg",	\
+    "a variable of the service manager is not followed, and why")	\
 X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
     "the event loop met something that should not happen")
 

@@ -17,12 +17,26 @@ static int64_t		 lost;		/* lines since the last that went */
 struct held_head {
 	enum log_level	 level;
 	size_t		 len;
+	int64_t		 lines;		/* in text */
 };
 static char		 held[32 * 1024];
 static size_t		 held_len;
 static bool		 holding;
 
+/* A run of lines: what all begin with, and those that wait to be written. */
+static struct {
+	const struct event_row	*row;	/* NULL: there is none */
+	bool		 wanted;
+	struct log_line	 line;		/* the beginning, and one behind it */
+	size_t		 begin;
+	char		 text[LOG_LINE_MAX];
+	size_t		 len;
+	int64_t		 lines;
+} run;
+
 /* ---- writing */
+
+static void	write_run(void);
 
 /*
  * Say first how many lines are missing; that is said at any level, as they
@@ -48,10 +62,10 @@ tell_lost(void)
 }
 
 static void
-write_line(enum log_level level, const char *text, size_t len)
+write_lines(enum log_level level, const char *text, size_t len, int64_t lines)
 {
 	if (!tell_lost() || !log_sink_write(level, text, len))
-		lost++;
+		lost += lines;
 }
 
 static void
@@ -63,7 +77,7 @@ write_held(void)
 	while (at < held_len) {
 		memcpy(&head, held + at, sizeof(head));
 		at += sizeof(head);
-		write_line(head.level, held + at, head.len);
+		write_lines(head.level, held + at, head.len, head.lines);
 		at += head.len;
 	}
 	held_len = 0;
@@ -71,12 +85,12 @@ write_held(void)
 
 /* Now, or with those that are held. */
 static void
-put_line(enum log_level level, const char *text, size_t len)
+put_lines(enum log_level level, const char *text, size_t len, int64_t lines)
 {
-	struct held_head	 head = { level, len };
+	struct held_head	 head = { level, len, lines };
 
 	if (!holding) {
-		write_line(level, text, len);
+		write_lines(level, text, len, lines);
 		return;
 	}
 	if (held_len + sizeof(head) + len > sizeof(held))
@@ -119,11 +133,69 @@ log_fields(enum event_id event, const struct log_field *fields)
 	/* Checked at any level, so that no mistake waits for "debug". */
 	assert(log_line_fits(row, fields));
 	if (log_wants(row->level)) {
+		write_run();
 		clock_wall(&now);
 		log_line_build(&line, log_sink_room(), log_format, &now, row,
 		    fields);
-		put_line(row->level, line.text, line.len);
+		put_lines(row->level, line.text, line.len, 1);
 	}
+	errno = saved;
+}
+
+/* ---- runs */
+
+void
+log_run_begin(enum event_id event, const struct log_field *shared)
+{
+	struct timespec	 now;
+
+	assert(run.row == NULL && log_line_fits(&event_rows[event], shared));
+	run.row = &event_rows[event];
+	if (!(run.wanted = log_wants(run.row->level)))
+		return;
+	clock_wall(&now);
+	log_line_begin(&run.line, log_sink_room(), log_format, &now, run.row);
+	log_line_fields(&run.line, log_format, shared);
+	run.begin = run.line.len;
+}
+
+static void
+write_run(void)
+{
+	if (run.len > 0)
+		put_lines(run.row->level, run.text, run.len, run.lines);
+	run.len = 0;
+	run.lines = 0;
+}
+
+void
+log_run_line(const struct log_field *fields)
+{
+	int	 saved = errno;
+
+	assert(log_line_fits(run.row, fields));
+	if (!run.wanted)
+		return;
+	run.line.len = run.begin;
+	log_line_fields(&run.line, log_format, fields);
+	log_line_end(&run.line, log_format);
+	if (run.len + run.line.len > sizeof(run.text))
+		write_run();
+	memcpy(run.text + run.len, run.line.text, run.line.len);
+	run.len += run.line.len;
+	run.lines++;
+	if (!log_sink_joins())
+		write_run();
+	errno = saved;
+}
+
+void
+log_run_end(void)
+{
+	int	 saved = errno;
+
+	write_run();
+	run.row = NULL;
 	errno = saved;
 }
 
@@ -144,7 +216,7 @@ log_relay(const char *line, size_t len)
 	}
 	if (len > 0 && log_wants((enum log_level)level)) {
 		log_line_relay(&out, line, len);
-		put_line((enum log_level)level, out.text, out.len);
+		put_lines((enum log_level)level, out.text, out.len, 1);
 	}
 	errno = saved;
 }

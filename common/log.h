@@ -21,7 +21,7 @@
 enum log_format { LOG_TEXT, LOG_JSON };
 
 enum log_field_kind { LOG_FIELD_END, LOG_FIELD_INT, LOG_FIELD_STR,
-	LOG_FIELD_US };
+	LOG_FIELD_BYTES, LOG_FIELD_US };
 
 struct log_field {
 	enum log_field_kind	 kind;
@@ -40,6 +40,13 @@ static inline struct log_field
 log_str(const char *name, const char *text)
 {
 	return (struct log_field){ LOG_FIELD_STR, name, 0, text };
+}
+
+/* len bytes of text, any of them; what JSON escapes is escaped. */
+static inline struct log_field
+log_bytes(const char *name, const char *text, size_t len)
+{
+	return (struct log_field){ LOG_FIELD_BYTES, name, (int64_t)len, text };
 }
 
 /* A duration: "3.2ms", "1.5s" in text, seconds as a number in JSON. */
@@ -70,6 +77,15 @@ void	log_fields(enum event_id event, const struct log_field *fields);
 bool	log_wants(enum log_level level);
 
 /*
+ * Many lines of one event in a row, such as a program prints: the time and
+ * the fields that all of them have are put down once, and where lines may be
+ * written together, they are.
+ */
+void	log_run_begin(enum event_id event, const struct log_field *shared);
+void	log_run_line(const struct log_field *fields);
+void	log_run_end(void);
+
+/*
  * Lines wait in memory, in order, until log_release(), so that what is urgent
  * is done before it is told of. Not for long: a crash takes them along.
  */
@@ -85,8 +101,8 @@ struct log_options {
 
 /*
  * Open the target; until then lines go to stderr as text at level info.
- * Strings are borrowed and must live on. On failure the old target stays:
- * -1 with err. The process has to ignore SIGPIPE and SIGXFSZ.
+ * Strings are copied. On failure the old target stays: -1 with err. The
+ * process has to ignore SIGPIPE and SIGXFSZ.
  */
 int	log_open(const struct log_options *options, struct err *err);
 

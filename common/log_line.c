@@ -133,6 +133,27 @@ next_piece(struct piece *piece, const char *text, size_t len)
 	memcpy(piece->text, text, piece->taken);
 }
 
+/*
+ * Nearly all of most text is plain ASCII, which needs no closer look: it
+ * stands as it is within quotes, and without them if it is no mark either.
+ */
+enum { ODD, PLAIN, MARK };
+
+static const unsigned char	 ascii[256] = {
+	[' '] = MARK, ['!'] = PLAIN, ['#' ... '<'] = PLAIN, ['='] = MARK,
+	['>' ... '['] = PLAIN, [']' ... '~'] = PLAIN,
+};
+
+static size_t
+plain_span(const char *text, size_t len)
+{
+	size_t	 i = 0;
+
+	while (i < len && ascii[(unsigned char)text[i]] != ODD)
+		i++;
+	return i;
+}
+
 /* ---- the line */
 
 static void
@@ -142,6 +163,12 @@ put(struct log_line *line, const char *text, size_t len)
 		len = line->max - line->len;
 	memcpy(line->text + line->len, text, len);
 	line->len += len;
+}
+
+static void
+put_string(struct log_line *line, const char *text)
+{
+	put(line, text, strlen(text));
 }
 
 /* For what is known to be short. */
@@ -160,6 +187,17 @@ putf(struct log_line *line, const char *fmt, ...)
 		    sizeof(text) - 1);
 }
 
+/* Put what is plain at the beginning of text as far as limit allows. */
+static size_t
+put_plain(struct log_line *line, const char *text, size_t len, size_t limit)
+{
+	size_t	 room = limit > line->len + 1 ? limit - line->len - 1 : 0;
+
+	len = plain_span(text, len < room ? len : room);
+	put(line, text, len);
+	return len;
+}
+
 /*
  * Put text, escaped, up to limit; what does not fit is cut. With quoted,
  * quotes and backslashes are escaped, too. The closing quote has room.
@@ -170,10 +208,18 @@ put_escaped(struct log_line *line, const char *text, size_t len, size_t limit,
 {
 	struct piece	 piece;
 	size_t		 cut = line->len;	/* here the dots would fit */
+	size_t		 plain;
 
 	for (; len > 0; text += piece.taken, len -= piece.taken) {
+		plain = put_plain(line, text, len, limit);
+		text += plain;
+		len -= plain;
 		if (line->len + CUT_ENDING <= limit)
 			cut = line->len;
+		else if (plain > 0 && line->len - plain + CUT_ENDING <= limit)
+			cut = limit - CUT_ENDING;
+		if (len == 0)
+			return;
 		next_piece(&piece, text, len);
 		if (quoted && (text[0] == '"' || text[0] == '\\'))
 			escape(&piece, (unsigned char)text[0]);
@@ -194,8 +240,15 @@ needs_quotes(const char *text, size_t len)
 	if (len == 0)
 		return true;
 	for (; len > 0; text += piece.taken, len -= piece.taken) {
+		piece.taken = 1;
+		switch (ascii[(unsigned char)text[0]]) {
+		case PLAIN:
+			continue;
+		case MARK:
+			return true;
+		}
 		next_piece(&piece, text, len);
-		if (!piece.plain || strchr(" \"=", text[0]) != NULL)
+		if (!piece.plain || text[0] == '"')
 			return true;
 	}
 	return false;
@@ -301,36 +354,46 @@ log_line_fits(const struct event_row *row, const struct log_field *fields)
 static bool
 is_there(const struct log_field *field)
 {
-	return field->kind != LOG_FIELD_STR || field->text != NULL;
+	return (field->kind != LOG_FIELD_STR &&
+	    field->kind != LOG_FIELD_BYTES) || field->text != NULL;
+}
+
+static void
+put_text(struct log_line *line, enum log_format format, const char *text,
+    size_t len, size_t limit)
+{
+	bool	 quotes = format == LOG_JSON || needs_quotes(text, len);
+
+	if (quotes)
+		put(line, "\"", 1);
+	put_escaped(line, text, len, limit, quotes);
+	if (quotes)
+		put(line, "\"", 1);
 }
 
 static void
 put_field(struct log_line *line, enum log_format format,
     const struct log_field *field, size_t limit)
 {
-	const char	*text = field->text;
-	bool		 quotes;
 
-	if (format == LOG_JSON)
-		putf(line, ",\"%s\":", field->name);
-	else
-		putf(line, " %s=", field->name);
+	put_string(line, format == LOG_JSON ? ",\"" : " ");
+	put_string(line, field->name);
+	put_string(line, format == LOG_JSON ? "\":" : "=");
 	if (field->kind == LOG_FIELD_INT) {
 		putf(line, "%lld", (long long)field->number);
 	} else if (field->kind == LOG_FIELD_US) {
 		put_duration(line, field->number, format);
+	} else if (field->kind == LOG_FIELD_BYTES) {
+		put_text(line, format, field->text, (size_t)field->number,
+		    limit);
 	} else {
-		quotes = format == LOG_JSON || needs_quotes(text, strlen(text));
-		if (quotes)
-			put(line, "\"", 1);
-		put_escaped(line, text, strlen(text), limit, quotes);
-		if (quotes)
-			put(line, "\"", 1);
+		put_text(line, format, field->text, strlen(field->text),
+		    limit);
 	}
 }
 
-static void
-put_fields(struct log_line *line, enum log_format format,
+void
+log_line_fields(struct log_line *line, enum log_format format,
     const struct log_field *fields)
 {
 	const struct log_field	*f;
@@ -350,9 +413,8 @@ put_fields(struct log_line *line, enum log_format format,
 }
 
 void
-log_line_build(struct log_line *line, size_t max, enum log_format format,
-    const struct timespec *when, const struct event_row *row,
-    const struct log_field *fields)
+log_line_begin(struct log_line *line, size_t max, enum log_format format,
+    const struct timespec *when, const struct event_row *row)
 {
 	line->len = 0;
 	line->max = max < LOG_LINE_MAX ? max : LOG_LINE_MAX;
@@ -365,10 +427,24 @@ log_line_build(struct log_line *line, size_t max, enum log_format format,
 		put_time(line, when);
 		putf(line, " %-5s %s", log_level_name(row->level), row->name);
 	}
-	put_fields(line, format, fields);
+}
+
+void
+log_line_end(struct log_line *line, enum log_format format)
+{
 	if (format == LOG_JSON)
 		put(line, "}", 1);
 	put(line, "\n", 1);
+}
+
+void
+log_line_build(struct log_line *line, size_t max, enum log_format format,
+    const struct timespec *when, const struct event_row *row,
+    const struct log_field *fields)
+{
+	log_line_begin(line, max, format, when, row);
+	log_line_fields(line, format, fields);
+	log_line_end(line, format);
 }
 
 void

@@ -29,6 +29,14 @@ void	log_line_build(struct log_line *line, size_t max,
 	    enum log_format format, const struct timespec *when,
 	    const struct event_row *row, const struct log_field *fields);
 
+/* The same in steps: fields may be added as often as one likes. */
+void	log_line_begin(struct log_line *line, size_t max,
+	    enum log_format format, const struct timespec *when,
+	    const struct event_row *row);
+void	log_line_fields(struct log_line *line, enum log_format format,
+	    const struct log_field *fields);
+void	log_line_end(struct log_line *line, enum log_format format);
+
 /* Does the event's row list every one of the fields? */
 bool	log_line_fits(const struct event_row *row,
 	    const struct log_field *fields);

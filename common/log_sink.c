@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,8 +38,8 @@ struct sink {
 	bool		 own;		/* fd is ours to close */
 	bool		 tty;
 	bool		 torn;		/* the last line has no end yet */
-	const char	*path;		/* borrowed; NULL: not a file */
-	const char	*ident;		/* borrowed */
+	char		 path[PATH_MAX];	/* "": not a file */
+	char		 ident[64];	/* syslog's tag */
 };
 
 static struct sink	 sink = { .way = WAY_SHARED, .fd = STDERR_FILENO,
@@ -81,7 +82,8 @@ open_file(const char *path, struct sink *out, struct err *err)
 		    "nor a pipe nor a character device", path);
 	}
 	*out = (struct sink){ .way = WAY_WRITE, .fd = fd, .own = true,
-	    .tty = isatty(fd) == 1, .path = path };
+	    .tty = isatty(fd) == 1 };
+	snprintf(out->path, sizeof(out->path), "%s", path);
 	return 0;
 }
 
@@ -135,7 +137,8 @@ syslog_connect(void)
 static void
 open_syslog(const char *ident, struct sink *out)
 {
-	*out = (struct sink){ .way = WAY_SYSLOG, .own = true, .ident = ident };
+	*out = (struct sink){ .way = WAY_SYSLOG, .own = true };
+	snprintf(out->ident, sizeof(out->ident), "%s", ident);
 	tzset();	/* now, so that no line has to read the zone's file */
 	/* Not there yet? Each line tries again. */
 	out->fd = syslog_connect();
@@ -177,7 +180,7 @@ log_sink_reopen(struct err *err)
 		close(sink.fd);		/* the next line connects */
 		sink.fd = -1;
 	}
-	if (sink.path == NULL)
+	if (sink.path[0] == '\0')
 		return 0;
 	if (open_file(sink.path, &fresh, err) == -1)
 		return -1;
@@ -207,6 +210,12 @@ size_t
 log_sink_room(void)
 {
 	return sink.way == WAY_MASTER ? MASTER_ROOM : LOG_LINE_MAX;
+}
+
+bool
+log_sink_joins(void)
+{
+	return sink.way == WAY_WRITE || sink.way == WAY_SHARED;
 }
 
 /* ---- writing */
@@ -285,7 +294,7 @@ syslog_head(enum log_level level, char *out, size_t size)
 
 	clock_wall(&now);
 	localtime_r(&now.tv_sec, &tm);
-	len = snprintf(out, size, "<%d>%.3s %2d %02d:%02d:%02d %.64s[%d]: ",
+	len = snprintf(out, size, "<%d>%.3s %2d %02d:%02d:%02d %s[%d]: ",
 	    DAEMON + severity[level], months + 3 * tm.tm_mon, tm.tm_mday,
 	    tm.tm_hour, tm.tm_min, tm.tm_sec, sink.ident, (int)getpid());
 	return (size_t)len < size ? (size_t)len : size - 1;

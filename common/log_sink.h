@@ -15,8 +15,8 @@
 
 /*
  * Turn to target: "stderr", "syslog" or a file's path; ident is syslog's tag.
- * Both are borrowed and must live on. On failure the old sink stays: -1 with
- * err. log_sink_reopen() opens a file anew, by the same rules.
+ * Both are copied. On failure the old sink stays: -1 with err.
+ * log_sink_reopen() opens a file anew, by the same rules.
  */
 int	log_sink_open(const char *target, const char *ident, struct err *err);
 int	log_sink_reopen(struct err *err);
@@ -30,6 +30,9 @@ void	log_sink_to_master(int fd);
 
 /* How long a line may be here, with its newline. */
 size_t	log_sink_room(void);
+
+/* May several lines be written as one, if they have room in it? */
+bool	log_sink_joins(void);
 
 /* Write a line, which ends in a newline. False if it is lost, whole or torn. */
 bool	log_sink_write(enum log_level level, const char *line, size_t len);

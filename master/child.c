@@ -93,6 +93,19 @@ child_step(struct child_core *child, enum child_event event,
 	return rule->act;
 }
 
+void
+child_relimit(struct child_core *child, const struct child_limits *limits)
+{
+	static const enum limit	 of_state[CHILD_STATES] = {
+		[CHILD_STARTING] = READY_LIMIT, [CHILD_READY] = NO_LIMIT,
+		[CHILD_DRAINING] = GRACEFUL_LIMIT, [CHILD_ENDING] = KILL_LIMIT,
+	};
+
+	if (child->state != CHILD_KILLED)
+		child->deadline_ms = deadline(of_state[child->state], limits,
+		    child->since_ms);
+}
+
 const char *
 child_state_name(enum child_state state)
 {

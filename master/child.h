@@ -61,6 +61,13 @@ void		 child_begin(struct child_core *child,
 enum child_act	 child_step(struct child_core *child, enum child_event event,
 		    const struct child_limits *limits, int64_t now_ms);
 
+/*
+ * Other limits: the state's deadline counts anew from when the state began. A
+ * killed child's stays.
+ */
+void		 child_relimit(struct child_core *child,
+		    const struct child_limits *limits);
+
 /* Names for the log: "ready", "deadline". */
 const char	*child_state_name(enum child_state state);
 const char	*child_event_name(enum child_event event);

@@ -12,6 +12,7 @@
 
 #include "common/fd.h"
 #include "common/mem.h"
+#include "master/keep.h"
 
 #define EXIT_STOPPED	75	/* EX_TEMPFAIL: no worker was ever ready */
 #define EXIT_SYSTEM	71
@@ -130,6 +131,25 @@ daemon_start(struct err *err)
 	return parent;
 }
 
+int
+daemon_fd(const struct daemon_parent *parent)
+{
+	return parent == NULL ? -1 : parent->fd;
+}
+
+struct daemon_parent *
+daemon_restore(int fd)
+{
+	struct daemon_parent	*parent;
+
+	if (fd == -1)
+		return NULL;
+	parent = xcalloc(1, sizeof(*parent));
+	parent->fd = fd;
+	keep_add(fd, KEEP_OTHER);
+	return parent;
+}
+
 void
 daemon_ready(struct daemon_parent *parent)
 {
@@ -137,6 +157,7 @@ daemon_ready(struct daemon_parent *parent)
 	fd_null(STDOUT_FILENO);
 	fd_null(STDERR_FILENO);
 	send(parent->fd, "", 1, MSG_NOSIGNAL);
+	keep_drop(parent->fd);
 	close(parent->fd);
 	parent->fd = -1;
 }

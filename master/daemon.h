@@ -17,6 +17,10 @@ struct daemon_parent;
  */
 struct daemon_parent	*daemon_start(struct err *err);
 
+/* Its descriptor, to outlive an exec; and the way back. NULL, -1: none. */
+int			 daemon_fd(const struct daemon_parent *parent);
+struct daemon_parent	*daemon_restore(int fd);
+
 /* Let the parent exit with 0, and put /dev/null on 0, 1 and 2. */
 void			 daemon_ready(struct daemon_parent *parent);
 

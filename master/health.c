@@ -9,69 +9,91 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "master/generation.h"
 #include "master/pool.h"
 #include "master/proc.h"
+#include "master/roster.h"
 
 /* How often memory is looked at when there is no watchdog. */
 #define RSS_TICK_MS	5000
 
 struct health {
-	const struct conf_worker *conf;
-	struct pool		*pool;
-	struct board		*board;
+	struct health_parts	 p;
 	struct event		*tick;
 	int64_t			 interval_ms, due_ms, forgiven_ms;
-	health_done_fn		*done;
-	void			*arg;
 };
 
+static const struct conf_worker *
+conf_of(const struct health *health, const struct child_info *info)
+{
+	return &generations_of(health->p.generations,
+	    info->generation)->conf->worker;
+}
+
 /*
- * The last sign of life. The figure is the worker's own claim: one that lies
- * ahead of us is none.
+ * The last sign of life. The board's figure is the worker's own claim: one
+ * that lies ahead of us is none.
  */
 static int64_t
 last_sign(const struct health *health, const struct child_info *info,
-    int64_t now_ms)
+    const struct entry *entry, int64_t now_ms)
 {
 	struct figures	 figures;
 	int64_t		 last = info->ready_ms;
 
 	if (health->forgiven_ms > last)
 		last = health->forgiven_ms;
-	if (board_read(health->board, info->cell, &figures) == 0 &&
+	if (entry->program)
+		return entry->alive_ms > last ? entry->alive_ms : last;
+	if (board_read(health->p.board, info->cell, &figures) == 0 &&
 	    figures.beat_ms > last && figures.beat_ms <= now_ms)
 		last = figures.beat_ms;
 	return last;
 }
 
+/* Nobody can hold a program to a heartbeat that it does not know of. */
+static bool
+watched(const struct conf_worker *conf, const struct entry *entry)
+{
+	if (conf->watchdog == 0)
+		return false;
+	return !entry->program || entry->alive_ms != 0 ||
+	    conf->watchdog_required;
+}
+
 static void
 check_beat(struct health *health, struct child *child, int64_t now_ms)
 {
-	const struct child_info	*info = child_info(child);
-	int64_t			 silent;
-	char			 where[128];
+	const struct child_info		*info = child_info(child);
+	const struct conf_worker	*conf = conf_of(health, info);
+	const struct entry		*entry;
+	int64_t				 silent;
+	char				 where[128];
 
-	if (health->conf->watchdog == 0 || info->state != CHILD_READY)
+	entry = roster_at(health->p.roster, info->cell);
+	if (info->state != CHILD_READY || !watched(conf, entry))
 		return;
-	silent = now_ms - last_sign(health, info, now_ms);
-	if (silent <= health->conf->watchdog)
+	silent = now_ms - last_sign(health, info, entry, now_ms);
+	if (silent <= conf->watchdog)
 		return;
 	proc_where(info->pid, where, sizeof(where));
 	log_event(EV_WORKER_STUCK, log_int("slot", info->slot),
 	    log_int("pid", info->pid), log_int("gen", info->generation),
 	    log_ms("silent", silent), log_str("where", where));
-	pool_fact(health->pool, child, ON_STALE, now_ms);
+	pool_fact(health->p.pool, child, ON_STALE, now_ms);
 }
 
 static void
 check_rss(struct health *health, struct child *child, int64_t now_ms)
 {
 	const struct child_info	*info = child_info(child);
+	int64_t			 limit;
 
-	if (health->conf->max_rss == 0 || info->state != CHILD_READY)
+	limit = generations_now(health->p.generations)->conf->worker.max_rss;
+	if (limit == 0 || info->state != CHILD_READY)
 		return;
-	if (proc_rss(info->pid) > health->conf->max_rss)
-		pool_retire(health->pool, child, WHY_RSS, now_ms);
+	if (proc_rss(info->pid) > limit)
+		pool_retire(health->p.pool, child, WHY_RSS, now_ms);
 }
 
 static void
@@ -93,40 +115,61 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	/* Late? Then we were away, and say so before anyone is judged. */
-	health->done(health->arg);
-	while ((child = pool_next_child(health->pool, child)) != NULL) {
+	health->p.done(health->p.arg);
+	while ((child = pool_next_child(health->p.pool, child)) != NULL) {
 		check_beat(health, child, now_ms);
 		check_rss(health, child, now_ms);
 	}
 	arm(health, now_ms);
-	health->done(health->arg);
+	health->p.done(health->p.arg);
 }
 
 struct health *
-health_new(struct event_base *base, int priority, const struct conf *conf,
-    struct pool *pool, struct board *board, health_done_fn *done, void *arg)
+health_new(const struct health_parts *parts)
 {
 	struct health	*health = xcalloc(1, sizeof(*health));
 
-	health->conf = &conf->worker;
-	health->pool = pool;
-	health->board = board;
-	health->done = done;
-	health->arg = arg;
+	health->p = *parts;
 	health->due_ms = -1;
-	if (conf->worker.watchdog > 0)
-		health->interval_ms = conf->worker.watchdog / 3;
-	else if (conf->worker.max_rss > 0)
-		health->interval_ms = RSS_TICK_MS;
-	else
-		return health;
-	if (health->interval_ms < 1)
-		health->interval_ms = 1;
-	if ((health->tick = evtimer_new(base, on_tick, health)) == NULL)
-		return health;
-	event_priority_set(health->tick, priority);
-	arm(health, clock_now_ms());
+	health->tick = evtimer_new(parts->base, on_tick, health);
+	if (health->tick != NULL)
+		event_priority_set(health->tick, parts->priority);
 	return health;
+}
+
+static int64_t
+third(int64_t watchdog_ms)
+{
+	return watchdog_ms < 3 ? 1 : watchdog_ms / 3;
+}
+
+/* As often as the shortest watchdog of all that live asks for. */
+void
+health_set(struct health *health)
+{
+	const struct generation	*generation;
+	const struct conf	*conf;
+	int64_t			 interval_ms = 0;
+
+	generation = generations_first(health->p.generations);
+	for (; generation != NULL; generation = generation->next) {
+		conf = generation->conf;
+		if (conf->worker.watchdog > 0 && (interval_ms == 0 ||
+		    third(conf->worker.watchdog) < interval_ms))
+			interval_ms = third(conf->worker.watchdog);
+	}
+	conf = generations_now(health->p.generations)->conf;
+	if (interval_ms == 0 && conf->worker.max_rss > 0)
+		interval_ms = RSS_TICK_MS;
+	if (interval_ms == health->interval_ms || health->tick == NULL)
+		return;
+	health->interval_ms = interval_ms;
+	if (interval_ms > 0) {
+		arm(health, clock_now_ms());
+		return;
+	}
+	event_del(health->tick);
+	health->due_ms = -1;
 }
 
 void
@@ -149,7 +192,7 @@ void
 health_forgive(struct health *health, int64_t now_ms)
 {
 	health->forgiven_ms = now_ms;
-	if (health->tick != NULL)
+	if (health->interval_ms > 0)
 		arm(health, now_ms);
 }
 
@@ -159,8 +202,8 @@ health_count_active(struct health *health)
 	struct child	*child = NULL;
 	struct figures	 figures;
 
-	while ((child = pool_next_child(health->pool, child)) != NULL)
-		if (board_read(health->board, child_info(child)->cell,
+	while ((child = pool_next_child(health->p.pool, child)) != NULL)
+		if (board_read(health->p.board, child_info(child)->cell,
 		    &figures) == 0)
-			pool_set_active(health->pool, child, figures.active);
+			pool_set_active(health->p.pool, child, figures.active);
 }

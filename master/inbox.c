@@ -1,7 +1,6 @@
 #include "master/inbox.h"
 
 #include <sys/socket.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,8 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/notify.h"
+#include "master/dgram.h"
+#include "master/keep.h"
 
 #define MESSAGES_A_TURN	64
 /* Room for what thousands of workers say at once: one that finds it full has
@@ -26,40 +27,6 @@ struct inbox {
 	inbox_done_fn	*done;
 	void		*arg;
 };
-
-static void
-close_passed(const struct cmsghdr *header)
-{
-	size_t	 i, count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int	 fd;
-
-	for (i = 0; i < count; i++) {
-		memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
-		close(fd);
-	}
-}
-
-/* Who sent it, by the kernel's word; 0: not told. Passed fds are closed. */
-static pid_t
-sender_of(struct msghdr *message)
-{
-	struct cmsghdr	*header;
-	struct ucred	 cred;
-	pid_t		 pid = 0;
-
-	for (header = CMSG_FIRSTHDR(message); header != NULL;
-	    header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET)
-			continue;
-		if (header->cmsg_type == SCM_RIGHTS)
-			close_passed(header);
-		if (header->cmsg_type != SCM_CREDENTIALS)
-			continue;
-		memcpy(&cred, CMSG_DATA(header), sizeof(cred));
-		pid = cred.pid;
-	}
-	return pid;
-}
 
 static int	open_pair(struct inbox *, struct err *);
 static void	close_pair(struct inbox *);
@@ -84,34 +51,20 @@ start_anew(struct inbox *inbox)
 static bool
 read_one(struct inbox *inbox)
 {
-	union {
-		struct cmsghdr	 align;
-		char		 bytes[CMSG_SPACE(sizeof(struct ucred)) +
-				    CMSG_SPACE(253 * sizeof(int))];
-	}		 control;
 	char		 text[NOTIFY_MAX];
-	struct iovec	 iov = { text, sizeof(text) };
-	struct msghdr	 message = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
 	struct notify	 notify;
-	pid_t		 sender;
-	ssize_t		 n;
+	struct dgram	 got;
 
-	do
-		n = recvmsg(inbox->fds[0], &message,
-		    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
+	if (!dgram_read(inbox->fds[0], text, sizeof(text), &got))
 		return false;
-	if ((sender = sender_of(&message)) <= 0) {
-		if (n > 0)
+	if (got.pid <= 0) {
+		if (got.len > 0)
 			return true;
 		start_anew(inbox);
 		return false;
 	}
-	notify_parse(text, (size_t)n, &notify);
-	inbox->said(inbox->arg, sender, &notify);
+	notify_parse(text, got.len, &notify);
+	inbox->said(inbox->arg, got.pid, &notify);
 	return true;
 }
 
@@ -134,6 +87,20 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
+watch_pair(struct inbox *inbox, struct err *err)
+{
+	keep_add(inbox->fds[0], KEEP_INBOX);
+	keep_add(inbox->fds[1], KEEP_INBOX);
+	inbox->readable = event_new(inbox->base, inbox->fds[0],
+	    EV_READ | EV_PERSIST, on_readable, inbox);
+	if (inbox->readable == NULL ||
+	    event_priority_set(inbox->readable, inbox->priority) == -1 ||
+	    event_add(inbox->readable, NULL) == -1)
+		return err_set(err, "cannot watch the workers' socket pair");
+	return 0;
+}
+
+static int
 open_pair(struct inbox *inbox, struct err *err)
 {
 	int	 on = 1, room = ROOM;
@@ -149,13 +116,7 @@ open_pair(struct inbox *inbox, struct err *err)
 	    sizeof(room)) == -1)
 		setsockopt(inbox->fds[1], SOL_SOCKET, SO_SNDBUF, &room,
 		    sizeof(room));
-	inbox->readable = event_new(inbox->base, inbox->fds[0],
-	    EV_READ | EV_PERSIST, on_readable, inbox);
-	if (inbox->readable == NULL ||
-	    event_priority_set(inbox->readable, inbox->priority) == -1 ||
-	    event_add(inbox->readable, NULL) == -1)
-		return err_set(err, "cannot watch the workers' socket pair");
-	return 0;
+	return watch_pair(inbox, err);
 }
 
 static void
@@ -167,6 +128,7 @@ close_pair(struct inbox *inbox)
 		event_free(inbox->readable);
 	inbox->readable = NULL;
 	for (i = 0; i < 2; i++) {
+		keep_drop(inbox->fds[i]);
 		if (inbox->fds[i] != -1)
 			close(inbox->fds[i]);
 		inbox->fds[i] = -1;
@@ -174,14 +136,21 @@ close_pair(struct inbox *inbox)
 }
 
 struct inbox *
-inbox_new(struct event_base *base, int priority, inbox_fn *said,
-    inbox_done_fn *done, void *arg, struct err *err)
+inbox_new(struct event_base *base, int priority, const int *fds,
+    inbox_fn *said, inbox_done_fn *done, void *arg, struct err *err)
 {
 	struct inbox	*inbox = xcalloc(1, sizeof(*inbox));
+	int		 result;
 
 	*inbox = (struct inbox){ .base = base, .priority = priority,
 	    .fds = { -1, -1 }, .said = said, .done = done, .arg = arg };
-	if (open_pair(inbox, err) == 0)
+	if (fds == NULL) {
+		result = open_pair(inbox, err);
+	} else {
+		memcpy(inbox->fds, fds, sizeof(inbox->fds));
+		result = watch_pair(inbox, err);
+	}
+	if (result == 0)
 		return inbox;
 	inbox_free(inbox);
 	return NULL;
@@ -194,6 +163,12 @@ inbox_free(struct inbox *inbox)
 		return;
 	close_pair(inbox);
 	free(inbox);
+}
+
+const int *
+inbox_fds(const struct inbox *inbox)
+{
+	return inbox->fds;
 }
 
 int

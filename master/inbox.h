@@ -21,14 +21,17 @@ typedef void	 inbox_fn(void *arg, pid_t sender, const struct notify *said);
 /* Called after each turn's last message. */
 typedef void	 inbox_done_fn(void *arg);
 
-/* NULL with err. */
+/* fds: a pair from before, ours from now on; NULL: make one. NULL with err. */
 struct inbox	*inbox_new(struct event_base *base, int priority,
-		    inbox_fn *said, inbox_done_fn *done, void *arg,
-		    struct err *err);
+		    const int *fds, inbox_fn *said, inbox_done_fn *done,
+		    void *arg, struct err *err);
 void		 inbox_free(struct inbox *inbox);
 
 /* Read what is there now, so many at most: a dead worker's last words. */
 void		 inbox_read(struct inbox *inbox, int most);
+
+/* Both ends, to outlive an exec. Borrowed. */
+const int	*inbox_fds(const struct inbox *inbox);
 
 /* The workers' end, for worker_boot. Borrowed. */
 int		 inbox_worker_fd(const struct inbox *inbox);

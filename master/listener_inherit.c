@@ -27,9 +27,8 @@ get_int(int fd, int option)
 	return value;
 }
 
-/* Why fd is no stream socket that listens: NULL if it is one. */
-static const char *
-unfit(int fd)
+const char *
+inherit_unfit(int fd)
 {
 	int	 type, family;
 
@@ -57,7 +56,7 @@ inherit_check(const struct conf_listen *conf, struct err *err)
 
 		if (addr->kind != ADDR_FD)
 			continue;
-		why = unfit(addr->fd);
+		why = inherit_unfit(addr->fd);
 		for (size_t j = 0; j < i && why == NULL; j++)
 			if (conf->bind[j].kind == ADDR_FD &&
 			    conf->bind[j].fd == addr->fd)
@@ -69,31 +68,49 @@ inherit_check(const struct conf_listen *conf, struct err *err)
 	return 0;
 }
 
-/* Add fd, which fits, with the name, or if NULL one made from its address. */
-static int
-adopt(struct listeners *ls, int fd, const char *name, struct err *err)
+/* Its name, if none was given, is its address: as addr_parse() makes them. */
+static char *
+name_of(const char *text)
 {
-	struct sockaddr_storage	 sa;
-	struct listener		*l;
-	socklen_t		 len = sizeof(sa);
-	char			 text[NI_MAXHOST + 16];
+	char	*name = xstrdup(text);
 
-	if (fd_cloexec(fd, true) == -1 || fd_nonblock(fd, true) == -1 ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len) == -1)
-		return err_sys(err, "cannot listen on fd:%d", fd);
-	addr_format((struct sockaddr *)&sa, len, text, sizeof(text));
-	l = listener_add(ls, ADDR_FD, name == NULL ? text : name);
-	listener_own(l, fd);
-	l->text = xstrdup(text);
-	for (char *p = l->name; name == NULL && *p != '\0'; p++)
+	for (char *p = name; *p != '\0'; p++)
 		if (*p == ':')
 			*p = '_';
+	return name;
+}
+
+/*
+ * Add fd, which fits, under name, or if NULL one made from its address. With
+ * key, the configuration asks for it.
+ */
+static int
+adopt(struct plan *plan, int fd, const char *key, const char *name,
+    struct err *err)
+{
+	struct listener		*l;
+	char			 text[NI_MAXHOST + 16], *made;
+
+	l = listener_new(ADDR_FD, key == NULL ? "" : key, NULL, fd);
+	if (fd_cloexec(fd, true) == -1 || fd_nonblock(fd, true) == -1 ||
+	    listener_ask_name(l) == -1) {
+		err_sys(err, "cannot listen on fd:%d", fd);
+		listener_drop(l);
+		return -1;
+	}
+	addr_format((struct sockaddr *)&l->sa, l->salen, text, sizeof(text));
+	l->given = key == NULL;
+	l->text = xstrdup(text);
+	l->options.nonblock = true;
+	made = name_of(text);
+	set_add(plan->set, l, name == NULL ? made : name);
+	free(made);
 	return 0;
 }
 
 /* 0, 1 and 2 get other tenants: a socket that lies there moves up. */
 int
-inherit_open(struct listeners *ls, const struct addr *addr, struct err *err)
+inherit_open(struct plan *plan, const struct addr *addr, struct err *err)
 {
 	int	 fd = addr->fd;
 
@@ -102,7 +119,7 @@ inherit_open(struct listeners *ls, const struct addr *addr, struct err *err)
 		if (fd == -1)
 			return listener_error(addr->text, err);
 	}
-	return adopt(ls, fd, addr->name, err);
+	return adopt(plan, fd, addr->text, addr->name, err);
 }
 
 /* A decimal number of min to max, or -1. */
@@ -176,7 +193,7 @@ close_passed(const struct conf_listen *conf, int count)
 	char	*msg;
 
 	for (int fd = FIRST_FD; fd < FIRST_FD + count && fd < max; fd++)
-		if (!is_bound(conf, fd) && unfit(fd) == NULL) {
+		if (!is_bound(conf, fd) && inherit_unfit(fd) == NULL) {
 			close(fd);
 			closed++;
 		}
@@ -203,7 +220,7 @@ next_name(char **names)
 }
 
 static int
-adopt_passed(struct listeners *ls, int count, struct err *err)
+adopt_passed(struct plan *plan, int count, struct err *err)
 {
 	const char	*given = getenv("LISTEN_FDNAMES");
 	char		*names = given == NULL ? NULL : xstrdup(given);
@@ -212,33 +229,38 @@ adopt_passed(struct listeners *ls, int count, struct err *err)
 
 	for (int i = 0; i < count && r == 0; i++) {
 		const char	*name = next_name(&rest);
-		const char	*why = unfit(FIRST_FD + i);
+		const char	*why = inherit_unfit(FIRST_FD + i);
 
 		if (why != NULL)
 			r = err_set(err, "cannot listen on fd:%d, passed in "
 			    "LISTEN_FDS: %s", FIRST_FD + i, why);
 		else
-			r = adopt(ls, FIRST_FD + i, name, err);
+			r = adopt(plan, FIRST_FD + i, NULL, name, err);
 	}
 	free(names);
 	return r == -1 ? -1 : count;
 }
 
 int
-inherit_listen_fds(struct listeners *ls, const struct conf_listen *conf,
-    struct err *err)
+inherit_listen_fds(struct plan *plan, struct err *err)
 {
 	int	 count = count_passed();
 
-	if (conf->bind_given) {
-		close_passed(conf, count);
+	if (plan->conf->bind_given) {
+		close_passed(plan->conf, count);
 		count = 0;
 	} else if (count > 0) {
-		count = adopt_passed(ls, count, err);
+		count = adopt_passed(plan, count, err);
 	}
+	inherit_forget();
+	return count;
+}
+
+void
+inherit_forget(void)
+{
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
 	unsetenv("LISTEN_PIDFDID");
-	return count;
 }

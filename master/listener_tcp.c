@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "master/resolve.h"
 #include "master/steer.h"
 
 static int
@@ -18,23 +20,48 @@ set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/* Accepted sockets inherit the options from the listening one. */
+/*
+ * Accepted sockets inherit the options from the listening one. old is what it
+ * has by now.
+ */
 static int
-set_options(int fd, const struct listeners *ls, int family, bool v6only)
+set_options(int fd, const struct listener_options *o,
+    const struct listener_options *old)
 {
-	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+	if (o->nodelay != old->nodelay &&
+	    set_int(fd, IPPROTO_TCP, TCP_NODELAY, o->nodelay) == -1)
 		return -1;
-	if (family == AF_INET6 &&
-	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only) == -1)
+	if (o->keepalive != old->keepalive &&
+	    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, o->keepalive) == -1)
 		return -1;
-	if (ls->nodelay && set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) == -1)
-		return -1;
-	if (ls->keepalive && set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
-		return -1;
-	if (ls->defer_s > 0 &&
-	    set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, ls->defer_s) == -1)
+	if (o->defer_s != old->defer_s &&
+	    set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->defer_s) == -1)
 		return -1;
 	return 0;
+}
+
+/* One socket of a listener; those of others are only told how they wait. */
+static int
+change_options(const struct listener *l, int fd,
+    const struct listener_options *o)
+{
+	if (o->nonblock != l->options.nonblock &&
+	    fd_nonblock(fd, o->nonblock) == -1)
+		return -1;
+	if (l->kind == ADDR_FD)
+		return 0;
+	if (o->backlog != l->options.backlog && listen(fd, o->backlog) == -1)
+		return -1;
+	return l->kind != ADDR_TCP ? 0 : set_options(fd, o, &l->options);
+}
+
+void
+listener_set_options(struct listener *l, const struct listener_options *o)
+{
+	for (int i = 0; i < l->nfds; i++)
+		if (change_options(l, l->fds[i], o) == -1)
+			listener_warn(l, "cannot change its options");
+	l->options = *o;
 }
 
 /*
@@ -47,23 +74,32 @@ set_options(int fd, const struct listeners *ls, int family, bool v6only)
  * later; no option keeps it out.)
  */
 static int
-open_socket(const struct listeners *ls, const struct sockaddr *sa,
-    socklen_t salen, bool v6only, bool join)
+open_socket(const struct listener *l, bool join)
 {
-	int	 fd, saved;
+	static const struct listener_options	 none = { .nonblock = true };
+	const struct sockaddr			*sa = (const void *)&l->sa;
+	int					 fd, saved;
 
 	fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0);
 	if (fd == -1)
 		return -1;
-	if (set_options(fd, ls, sa->sa_family, v6only) == -1)
+	if (set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+		goto fail;
+	if (sa->sa_family == AF_INET6 &&
+	    set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, l->v6only) == -1)
+		goto fail;
+	if (set_options(fd, &l->options, &none) == -1)
+		goto fail;
+	if (!l->options.nonblock && fd_nonblock(fd, false) == -1)
 		goto fail;
 	if (join && set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
 		goto fail;
-	if (bind(fd, sa, salen) == -1 || listen(fd, ls->backlog) == -1)
+	if (bind(fd, sa, l->salen) == -1 || listen(fd, l->options.backlog) ==
+	    -1)
 		goto fail;
-	if (ls->reuseport && !join &&
-	    set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+	if (join != l->steered &&
+	    set_int(fd, SOL_SOCKET, SO_REUSEPORT, l->steered) == -1)
 		goto fail;
 	return fd;
 fail:
@@ -73,27 +109,56 @@ fail:
 	return -1;
 }
 
+/*
+ * One that refuses, and cannot be told otherwise, may still hold the port for
+ * what is left in its queue. Bound to another interface it is of another group
+ * than who joins it now. Is there any?
+ */
+static bool
+has_left(const struct sockaddr *sa, socklen_t salen)
+{
+	struct listener	*l = NULL;
+	bool		 found = false;
+
+	while ((l = listener_next(l)) != NULL) {
+		if (l->kind != ADDR_TCP || l->refused_ms == -1 ||
+		    l->salen != salen || memcmp(&l->sa, sa, salen) != 0)
+			continue;
+		for (int i = 0; i < l->nfds; i++)
+			set_int(l->fds[i], SOL_SOCKET, SO_REUSEPORT, 1);
+		found = true;
+	}
+	return found;
+}
+
 /* 0, or -1 with errno. */
 static int
-open_one(struct listeners *ls, const struct addr *addr,
+open_one(struct plan *plan, const struct addr *addr,
     const struct sockaddr *sa, socklen_t salen, bool v6only)
 {
 	struct listener	*l;
 	char		 text[NI_MAXHOST + 16];
-	int		 fd;
+	bool		 join = has_left(sa, salen);
+	int		 fd, saved;
 
-	fd = open_socket(ls, sa, salen, v6only, false);
-	if (fd == -1)
-		return -1;
-	l = listener_add(ls, ADDR_TCP, addr->name);
-	listener_own(l, fd);
+	l = listener_new(ADDR_TCP, addr->text, NULL, -1);
 	l->v6only = v6only;
-	l->steered = ls->reuseport;
-	l->salen = sizeof(l->sa);
-	if (getsockname(fd, (struct sockaddr *)&l->sa, &l->salen) == -1)
+	l->steered = plan->conf->accept == ACCEPT_REUSEPORT;
+	l->options = plan->options;
+	l->salen = salen;
+	memcpy(&l->sa, sa, salen);
+	fd = open_socket(l, join);
+	if (fd != -1)
+		listener_own(l, fd);
+	if (fd == -1 || listener_ask_name(l) == -1) {
+		saved = errno;
+		listener_drop(l);
+		errno = saved;
 		return -1;
+	}
 	addr_format((struct sockaddr *)&l->sa, l->salen, text, sizeof(text));
 	l->text = xstrdup(text);
+	set_add(plan->set, l, addr->name);
 	return 0;
 }
 
@@ -105,7 +170,7 @@ no_such_family(int error)
 
 /* All addresses: one socket for v6 and v4, or for v4 where there is no v6. */
 static int
-open_any(struct listeners *ls, const struct addr *addr, struct err *err)
+open_any(struct plan *plan, const struct addr *addr, struct err *err)
 {
 	struct sockaddr_in6	 in6 = {
 		.sin6_family = AF_INET6,
@@ -118,64 +183,15 @@ open_any(struct listeners *ls, const struct addr *addr, struct err *err)
 		.sin_addr = { .s_addr = htonl(INADDR_ANY) },
 	};
 
-	if (open_one(ls, addr, (struct sockaddr *)&in6, sizeof(in6),
+	if (plan_keep(plan, addr, NULL))
+		return 0;
+	if (open_one(plan, addr, (struct sockaddr *)&in6, sizeof(in6),
 	    false) == 0)
 		return 0;
-	if (no_such_family(errno) && open_one(ls, addr,
+	if (no_such_family(errno) && open_one(plan, addr,
 	    (struct sockaddr *)&in, sizeof(in), false) == 0)
 		return 0;
 	return listener_error(addr->text, err);
-}
-
-static struct addrinfo *
-resolve(const struct addr *addr, struct err *err)
-{
-	struct addrinfo	*list, hints = {
-		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	};
-	char		 port[16];
-	int		 error;
-
-	snprintf(port, sizeof(port), "%d", addr->port);
-	error = getaddrinfo(addr->host, port, &hints, &list);
-	if (error == 0)
-		return list;
-	if (error == EAI_SYSTEM)
-		listener_error(addr->text, err);
-	else
-		err_set(err, "cannot listen on %s: %s", addr->text,
-		    gai_strerror(error));
-	return NULL;
-}
-
-int
-listeners_resolvable(const struct conf *conf, struct err *err)
-{
-	const struct addr	*addr;
-	struct addrinfo		*list;
-	size_t			 i;
-
-	for (i = 0; i < conf->listen.nbind; i++) {
-		addr = &conf->listen.bind[i];
-		if (addr->kind != ADDR_TCP || addr->host == NULL)
-			continue;
-		if ((list = resolve(addr, err)) == NULL)
-			return -1;
-		freeaddrinfo(list);
-	}
-	return 0;
-}
-
-/* Did the list have this address before? A name may be in a hosts file twice. */
-static bool
-seen(const struct addrinfo *list, const struct addrinfo *ai)
-{
-	for (; list != ai; list = list->ai_next)
-		if (list->ai_addrlen == ai->ai_addrlen &&
-		    memcmp(list->ai_addr, ai->ai_addr, ai->ai_addrlen) == 0)
-			return true;
-	return false;
 }
 
 /*
@@ -183,69 +199,63 @@ seen(const struct addrinfo *list, const struct addrinfo *ai)
  * one is passed over, if another of its addresses does.
  */
 static bool
-can_skip(const struct addrinfo *ai, int error)
+can_skip(const struct sockaddr *sa, int error)
 {
-	const struct sockaddr_in6	*in6 = (const void *)ai->ai_addr;
+	const struct sockaddr_in6	*in6 = (const void *)sa;
 
-	return ai->ai_family == AF_INET6 && no_such_family(error) &&
+	return sa->sa_family == AF_INET6 && no_such_family(error) &&
 	    (error == EAFNOSUPPORT || IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr));
 }
 
 int
-tcp_open(struct listeners *ls, const struct addr *addr, struct err *err)
+tcp_open(struct plan *plan, size_t bind, struct err *err)
 {
-	struct addrinfo	*list;
-	size_t		 before = ls->count;
-	bool		 skipped = false;
-	int		 r = 0;
+	const struct addr	*addr = &plan->conf->bind[bind];
+	const struct sockaddr	*sa;
+	size_t			 before = plan->set->count, nr = 0;
+	socklen_t		 salen;
+	bool			 skipped = false;
 
 	if (addr->host == NULL)
-		return open_any(ls, addr, err);
-	list = resolve(addr, err);
-	if (list == NULL)
-		return -1;
-	for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-		if (seen(list, ai) || open_one(ls, addr, ai->ai_addr,
-		    ai->ai_addrlen, ai->ai_family == AF_INET6) == 0)
+		return open_any(plan, addr, err);
+	err_set(err, "cannot listen on %s: it has no address", addr->text);
+	for (; (sa = resolved_addr(plan->resolved, bind, nr, &salen)) != NULL;
+	    nr++) {
+		if (plan_keep(plan, addr, sa) || open_one(plan, addr, sa,
+		    salen, sa->sa_family == AF_INET6) == 0)
 			continue;
-		r = listener_error(addr->text, err);
-		if (!can_skip(ai, errno))
-			goto out;
+		listener_error(addr->text, err);
+		if (!can_skip(sa, errno))
+			return -1;
 		skipped = true;
 	}
-	if (ls->count == before)
-		goto out;
-	r = 0;
+	if (plan->set->count == before)
+		return -1;
 	if (skipped)
 		log_event(EV_LISTEN_NOTE, log_str("addr", addr->text),
 		    log_str("msg", "IPv6 is not available: only its other "
 		    "addresses are listened on"));
-out:
-	freeaddrinfo(list);
-	return r;
+	return 0;
 }
 
 /*
  * From its second socket on the group is a group and can be steered: to the
- * first one, until listeners_steer() knows better. Later ones come under the
+ * first one, until listener_steer() knows better. Later ones come under the
  * program that there is.
  */
 int
-tcp_open_slot(const struct listeners *ls, struct listener *l,
-    struct err *err)
+tcp_open_slot(struct listener *l, struct err *err)
 {
 	static const bool	 first = true;
 	int			 fd;
 
-	fd = open_socket(ls, (struct sockaddr *)&l->sa, l->salen, l->v6only,
-	    true);
+	fd = open_socket(l, true);
 	if (fd == -1)
 		return listener_error(l->text, err);
 	listener_own(l, fd);
 	if (l->nfds == 2 && steer_attach(fd, &first, 1) == -1)
-		log_event(EV_LISTEN_NOTE, log_str("addr", l->text),
-		    log_str("name", l->name),
-		    log_str("msg", "cannot choose who gets new connections"),
-		    log_errno());
+		listener_warn(l, "cannot choose who gets new connections");
+	if (l->refused_ms != -1)
+		listener_refuse_socket(l, fd);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -29,27 +30,43 @@ new_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+/* With its socket, in the plan's set. NULL with err. */
+static struct listener *
+new_listener(struct plan *plan, const struct addr *addr, struct err *err)
+{
+	struct listener	*l;
+	int		 fd = new_socket();
+
+	if (fd == -1 || (!plan->options.nonblock &&
+	    fd_nonblock(fd, false) == -1)) {
+		listener_error(addr->text, err);
+		if (fd != -1)
+			close(fd);
+		return NULL;
+	}
+	l = listener_new(addr->kind, addr->text, addr->text, fd);
+	l->options = plan->options;
+	set_add(plan->set, l, addr->name);
+	return l;
+}
+
 static int
-open_abstract(struct listeners *ls, const struct addr *addr, struct err *err)
+open_abstract(struct plan *plan, const struct addr *addr, struct err *err)
 {
 	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
 	struct listener		*l;
 	size_t			 len = strlen(addr->path);
-	int			 fd;
 
 	if (len > sizeof(sun.sun_path) - 1)
 		return err_set(err, "cannot listen on %s: a name has %zu bytes "
 		    "at most", addr->text, sizeof(sun.sun_path) - 1);
 	memcpy(sun.sun_path + 1, addr->path, len);
-	fd = new_socket();
-	if (fd == -1)
-		return listener_error(addr->text, err);
-	l = listener_add(ls, ADDR_ABSTRACT, addr->name);
-	listener_own(l, fd);
-	l->text = xstrdup(addr->text);
-	if (bind(fd, (struct sockaddr *)&sun,
+	if ((l = new_listener(plan, addr, err)) == NULL)
+		return -1;
+	if (bind(l->fds[0], (struct sockaddr *)&sun,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) ==
-	    -1 || listen(fd, ls->backlog) == -1)
+	    -1 || listen(l->fds[0], l->options.backlog) == -1 ||
+	    listener_ask_name(l) == -1)
 		return listener_error(addr->text, err);
 	return 0;
 }
@@ -227,22 +244,20 @@ prepare(struct listener *l, const struct conf_listen *conf, const char *temp)
 }
 
 static int
-open_path(struct listeners *ls, const struct addr *addr,
-    const struct conf_listen *conf, struct err *err)
+open_path(struct plan *plan, const struct addr *addr, struct err *err)
 {
-	struct listener	*l = listener_add(ls, ADDR_UNIX, addr->name);
+	struct listener	*l = new_listener(plan, addr, err);
 	char		 temp[TEMP_MAX];
-	int		 fd;
+	int		 r;
 
-	l->text = xstrdup(addr->text);
-	fd = new_socket();
-	if (fd == -1)
+	if (l == NULL)
+		return -1;
+	r = split_path(addr->path, &l->dir, &l->base);
+	if (l->dir != -1)
+		listener_note_fd(l->dir, true);
+	if (r == -1 || bind_temp(l->fds[0], addr->path, l->dir, temp) == -1)
 		return listener_error(addr->text, err);
-	listener_own(l, fd);
-	if (split_path(addr->path, &l->dir, &l->base) == -1 ||
-	    bind_temp(fd, addr->path, l->dir, temp) == -1)
-		return listener_error(addr->text, err);
-	if (prepare(l, conf, temp) == -1)
+	if (prepare(l, plan->conf, temp) == -1 || listener_ask_name(l) == -1)
 		listener_error(addr->text, err);
 	else if (place(l, addr, temp, err) == 0)
 		return 0;
@@ -251,17 +266,16 @@ open_path(struct listeners *ls, const struct addr *addr,
 }
 
 int
-unix_open(struct listeners *ls, const struct addr *addr,
-    const struct conf_listen *conf, struct err *err)
+unix_open(struct plan *plan, const struct addr *addr, struct err *err)
 {
 	size_t	 max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
 	if (addr->kind == ADDR_ABSTRACT)
-		return open_abstract(ls, addr, err);
+		return open_abstract(plan, addr, err);
 	if (strlen(addr->path) > max)
 		return err_set(err, "cannot listen on %s: a path has %zu bytes "
 		    "at most", addr->text, max);
-	return open_path(ls, addr, conf, err);
+	return open_path(plan, addr, err);
 }
 
 void
@@ -274,6 +288,7 @@ unix_unlink(struct listener *l)
 	if (fstatat(l->dir, l->base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_dev == l->dev && st.st_ino == l->ino)
 		unlinkat(l->dir, l->base, 0);
+	listener_note_fd(l->dir, false);
 	close(l->dir);
 	l->dir = -1;
 }

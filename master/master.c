@@ -15,28 +15,52 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "master/base.h"
 #include "master/daemon.h"
+#include "master/generation.h"
+#include "master/heal.h"
+#include "master/logs.h"
 #include "master/options.h"
 #include "master/orders.h"
 #include "master/pool.h"
 #include "master/proc.h"
+#include "master/reload.h"
+#include "master/saved.h"
 #include "master/sigq.h"
 #include "master/supervise.h"
+#include "master/systemd.h"
+#include "master/upgrade.h"
 
-/* Callbacks in a row before the loop looks for signals again. */
-#define CALLBACKS_A_LOOK	16
 /* "stopped as asked, but some worker had to be killed" */
 #define EXIT_KILLED		1
+/* How often a manager is asked for more time, while the start goes on. */
+#define SLOW_MS			10000
+/* A deadline this far behind says that the pool does not get its turn. */
+#define OVERDUE_MS		5000
 
 struct master {
-	const struct conf	*conf;
-	struct daemon_parent	*parent;
+	struct master_parts	 p;
 	struct event_base	*base;
 	struct event		*signals;
+	struct event		*slow;		/* until the pool is ready */
 	struct supervise	*supervise;
-	bool			 had_terminal;	/* at the start */
+	struct systemd		*systemd;	/* or NULL */
+	struct upgrade		*upgrade;
+	bool			 gives_up;	/* crashed too often */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
+
+static const struct conf *
+conf_now(const struct master *m)
+{
+	return generations_now(m->p.generations)->conf;
+}
+
+static bool
+running(const struct master *m)
+{
+	return pool_phase(supervise_pool(m->supervise)) == POOL_RUNNING;
+}
 
 /* ---- wishes */
 
@@ -50,7 +74,9 @@ request_stop(struct master *m, bool fast)
 		m->stop_ms = clock_now_ms();
 	log_event(EV_POOL_STOP, log_str("mode", fast ? "fast" : "graceful"),
 	    log_int("workers", pool_live(pool)),
-	    log_ms("delay", fast ? 0 : m->conf->worker.stop_delay));
+	    log_ms("delay", fast ? 0 : conf_now(m)->worker.stop_delay));
+	systemd_stopping(m->systemd);
+	reload_forget(supervise_reload(m->supervise));
 	pool_stop(pool, fast, clock_now_ms());
 }
 
@@ -61,7 +87,7 @@ request_scale(struct master *m, int64_t delta)
 	struct pool_scaled	 scaled;
 	const char		*msg = NULL;
 
-	if (delta < 0 && m->conf->pool.cull == CULL_IDLEST)
+	if (delta < 0 && conf_now(m)->pool.cull == CULL_IDLEST)
 		supervise_count_active(m->supervise);
 	scaled = pool_scale(pool, delta, clock_now_ms());
 	if (scaled.ignored)
@@ -79,14 +105,15 @@ request_scale(struct master *m, int64_t delta)
 static void
 request_reopen(const struct master *m)
 {
+	const char	*path = conf_now(m)->master.log;
 	struct err	 err;
 
 	if (log_reopen(&err) == -1)
-		log_event(EV_LOG_FAILED, log_str("path", m->conf->master.log),
+		log_event(EV_LOG_FAILED, log_str("path", path),
 		    log_str("error", err.text));
 	else
-		log_event(EV_LOG_REOPENED,
-		    log_str("path", m->conf->master.log));
+		log_event(EV_LOG_REOPENED, log_str("path", path));
+	supervise_reopen(m->supervise);
 }
 
 static void
@@ -96,6 +123,36 @@ request_drain(struct master *m)
 
 	log_event(EV_POOL_DRAIN, log_int("workers", pool_live(pool)));
 	pool_drain(pool);
+}
+
+static void
+request_reload(struct master *m)
+{
+	if (running(m))
+		reload_request(supervise_reload(m->supervise), "signal");
+	else
+		log_event(EV_RELOAD_FAILED, log_str("why", "signal"),
+		    log_str("msg", "stopping: ignored"));
+}
+
+/* First a trial; on_tried() goes on. */
+static void
+request_upgrade(struct master *m)
+{
+	struct err	 err;
+
+	if (!running(m))
+		err_set(&err, "stopping: ignored");
+	else if (upgrade_running(m->upgrade))
+		err_set(&err, "another one is being tried: ignored");
+	else if (upgrade_start(m->upgrade, NULL,
+	    conf_now(m)->worker.upgrade_timeout, &err) == 0) {
+		log_event(EV_UPGRADE_TRIAL, log_str("path", heal_path()),
+		    log_int("pid", upgrade_pid(m->upgrade)));
+		return;
+	}
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", err.text));
 }
 
 void
@@ -116,12 +173,41 @@ master_request(struct master *m, enum wish wish, int64_t arg)
 		request_drain(m);
 		break;
 	case WISH_RELOAD:
+		request_reload(m);
+		break;
 	case WISH_UPGRADE:
-		log_event(EV_LOOP_NOTE, log_str("msg", wish == WISH_RELOAD ?
-		    "reload is not available yet: nothing changed" :
-		    "upgrade is not available yet: nothing changed"));
+		request_upgrade(m);
 		break;
 	}
+}
+
+/* ---- upgrade */
+
+/*
+ * The new binary could go on from here: let it. All that happened so far is
+ * written down at the end of a turn, and this is the last one.
+ */
+static void
+on_tried(void *arg, const char *version, const char *why)
+{
+	struct master	*m = arg;
+	struct err	 err;
+
+	if (version == NULL || !running(m)) {
+		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+		    log_str("msg", version == NULL ? why : "stopping"));
+		return;
+	}
+	supervise_run(m->supervise);
+	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
+	    log_str("version", version));
+	m->p.figures->exec_ms = clock_now_ms();
+	m->p.figures->reload_wanted =
+	    reload_preparing(supervise_reload(m->supervise));
+	supervise_write_down(m->supervise);
+	upgrade_exec(m->p.mirror, NULL, &err);
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", err.text));
 }
 
 /* ---- signals */
@@ -171,8 +257,8 @@ static void
 on_signals(evutil_socket_t fd, short what, void *arg)
 {
 	struct master		*m = arg;
-	struct orders_context	 context = { m->conf->signals,
-				    m->had_terminal, has_terminal };
+	struct orders_context	 context = { conf_now(m)->signals,
+				    m->p.figures->had_terminal, has_terminal };
 	struct orders		 orders;
 
 	(void)fd;
@@ -186,31 +272,62 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life */
 
-/* A daemon's stderr ends: such lines go to syslog from now on. */
-static void
-leave_stderr(const struct conf_master *conf)
-{
-	struct log_options	 options = { "syslog", "muster",
-				    conf->log_level, conf->log_format };
-	struct err		 err;
-
-	if (strcmp(conf->log, "stderr") != 0)
-		return;
-	if (log_open(&options, &err) == 0 && log_fd() == -1)
-		fprintf(stderr, "muster: cannot reach syslog: what is logged "
-		    "is lost, and counted, until it is there\n");
-}
-
 static void
 on_ready(void *arg)
 {
 	struct master	*m = arg;
+	struct err	 err;
 
-	if (m->parent == NULL)
+	event_del(m->slow);
+	systemd_ready(m->systemd);
+	if (m->p.parent == NULL)
 		return;
-	leave_stderr(&m->conf->master);
-	daemon_ready(m->parent);
-	m->parent = NULL;
+	/* A daemon's stderr ends. */
+	if (strcmp(conf_now(m)->master.log, "stderr") == 0)
+		logs_open(conf_now(m), true, &err);
+	daemon_ready(m->p.parent);
+	m->p.parent = NULL;
+	m->p.figures->daemon_fd = -1;
+	reload_detached(supervise_reload(m->supervise));
+	supervise_write_down(m->supervise);
+}
+
+/* Which signals stop us: those are never lost, not even by a crash. */
+static void
+on_changed(void *arg)
+{
+	struct master		*m = arg;
+	const enum effect	*effects = conf_now(m)->signals;
+	uint32_t		 stops = 0;
+	int			 kind;
+
+	for (kind = 0; kind < CONF_SIGNALS; kind++)
+		if (effects[kind] == EFFECT_STOP ||
+		    effects[kind] == EFFECT_FAST_STOP)
+			stops |= UINT32_C(1) << kind;
+	sigq_set_stops(stops);
+}
+
+/* The manager above us gives a start so much time; it may be a slow one. */
+static void
+on_slow(evutil_socket_t fd, short what, void *arg)
+{
+	struct master	*m = arg;
+
+	(void)fd;
+	(void)what;
+	systemd_extend(m->systemd, 3 * SLOW_MS * 1000);
+}
+
+/* Does the pool get its turn? What becomes of workers is not judged. */
+static bool
+is_healthy(void *arg)
+{
+	struct master	*m = arg;
+	int64_t		 due_ms;
+
+	due_ms = pool_deadline_ms(supervise_pool(m->supervise));
+	return due_ms == -1 || clock_now_ms() - due_ms < OVERDUE_MS;
 }
 
 static void
@@ -219,47 +336,6 @@ on_ended(void *arg)
 	struct master	*m = arg;
 
 	event_base_loopbreak(m->base);
-}
-
-static void
-on_fatal(int error)
-{
-	log_release();
-	log_event(EV_MASTER_FAILED, log_str("msg", "libevent cannot go on"),
-	    log_int("code", error));
-	_exit(EX_OSERR);
-}
-
-static void
-on_complaint(int severity, const char *msg)
-{
-	if (severity != EVENT_LOG_DEBUG)
-		log_event(EV_LOOP_NOTE, log_str("msg", msg));
-}
-
-static struct event_base *
-base_new(struct err *err)
-{
-	struct event_config	*config = event_config_new();
-	struct event_base	*base = NULL;
-
-	event_set_log_callback(on_complaint);
-	event_set_fatal_callback(on_fatal);
-	if (config != NULL) {
-		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK |
-		    EVENT_BASE_FLAG_IGNORE_ENV);
-		event_config_set_max_dispatch_interval(config, NULL,
-		    CALLBACKS_A_LOOK, PRIORITY_FACTS);
-		base = event_base_new_with_config(config);
-		event_config_free(config);
-	}
-	if (base == NULL || event_base_priority_init(base, PRIORITIES) == -1) {
-		err_set(err, "cannot make the event loop");
-		if (base != NULL)
-			event_base_free(base);
-		return NULL;
-	}
-	return base;
 }
 
 static int
@@ -274,27 +350,60 @@ watch_signals(struct master *m, struct err *err)
 	return 0;
 }
 
-struct master *
-master_new(const struct conf *conf, struct listeners *listeners,
-    struct daemon_parent *parent, struct err *err)
+static int
+make_parts(struct master *m, struct err *err)
 {
-	struct master		*m = xcalloc(1, sizeof(*m));
-	struct supervise_events	 events = { on_ready, on_ended, m };
+	struct supervise_parts	 parts = {
+		.base = m->base, .generations = m->p.generations,
+		.source = m->p.source, .environment = heal_environ(),
+		.systemd = m->systemd, .mirror = m->p.mirror,
+		.figures = m->p.figures, .path = heal_path(),
+		.saved = m->p.saved, .again = m->p.how == HEAL_CRASH ||
+		    m->p.how == HEAL_GIVE_UP, .ready = on_ready,
+		.ended = on_ended, .changed = on_changed, .arg = m,
+	};
 
-	m->conf = conf;
-	m->parent = parent;
+	if ((m->supervise = supervise_new(&parts, err)) == NULL)
+		return -1;
+	m->upgrade = upgrade_new(m->base, PRIORITY_FACTS, m->p.mirror,
+	    on_tried, m);
+	if ((m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m)) == NULL)
+		return err_set(err, "cannot make the master's timers");
+	return watch_signals(m, err);
+}
+
+struct master *
+master_new(const struct master_parts *parts, struct err *err)
+{
+	struct heal_options	 heal = { parts->mirror, true };
+	struct master		*m = xcalloc(1, sizeof(*m));
+
+	m->p = *parts;
 	m->stop_ms = -1;
-	m->had_terminal = has_terminal();
-	proc_prepare();		/* before base_new(): it uses libevent, too */
-	if ((m->base = base_new(err)) == NULL) {
+	m->gives_up = parts->how == HEAL_GIVE_UP;
+	if (parts->how == HEAL_FRESH)
+		parts->figures->had_terminal = has_terminal();
+	sigq_fds(parts->figures->signal_fds);
+	proc_prepare();		/* before base_open(): it uses libevent, too */
+	if ((m->base = base_open(err)) == NULL) {
 		free(m);
 		return NULL;
 	}
-	m->supervise = supervise_new(m->base, conf, listeners, &events, err);
-	if (m->supervise == NULL || watch_signals(m, err) == -1) {
+	m->systemd = systemd_new(m->base, PRIORITY_FACTS,
+	    parts->how != HEAL_FRESH, is_healthy, m);
+	if (make_parts(m, err) == -1) {
 		master_free(m);
 		return NULL;
 	}
+	on_changed(m);
+	if (parts->survivors != NULL)
+		supervise_adopt(m->supervise, parts->survivors);
+	supervise_write_down(m->supervise);
+	/* A master that cannot heal is a master all the same. */
+	if (heal_arm(&heal, err) == -1)
+		log_event(EV_LOOP_NOTE, log_str("msg", err->text));
+	m->p.saved = NULL;
+	m->p.survivors = NULL;
 	return m;
 }
 
@@ -303,8 +412,12 @@ master_free(struct master *m)
 {
 	if (m->signals != NULL)
 		event_free(m->signals);
+	if (m->slow != NULL)
+		event_free(m->slow);
+	upgrade_free(m->upgrade);
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);
+	systemd_free(m->systemd);
 	event_base_free(m->base);
 	free(m);
 }
@@ -314,9 +427,43 @@ exit_code(const struct master *m)
 {
 	struct pool	*pool = supervise_pool(m->supervise);
 
+	if (m->gives_up)
+		return EX_SOFTWARE;
 	if (pool_gave_up(pool))
 		return EX_TEMPFAIL;
 	return pool_killed_any(pool) ? EXIT_KILLED : 0;
+}
+
+/* How we came to be says what is to be done first. */
+static void
+begin(struct master *m)
+{
+	const struct timeval	 slow = clock_timeval(SLOW_MS);
+	struct reload		*reload = supervise_reload(m->supervise);
+
+	if (m->p.how == HEAL_FRESH)
+		log_event(EV_MASTER_START, log_int("pid", getpid()),
+		    log_str("version", MUSTER_VERSION),
+		    log_str("name", conf_now(m)->master.name),
+		    log_int("workers", conf_now(m)->pool.workers));
+	if (m->p.how == HEAL_UPGRADE || m->p.how == HEAL_BACK)
+		log_event(EV_UPGRADE_DONE, log_int("pid", getpid()),
+		    log_str("version", MUSTER_VERSION),
+		    log_int("workers",
+		    pool_live(supervise_pool(m->supervise))),
+		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
+	if (!supervise_is_ready(m->supervise))
+		event_add(m->slow, &slow);
+	/* Ones who died while we were away are found by looking. */
+	if (m->p.how != HEAL_FRESH)
+		supervise_reap(m->supervise);
+	if (m->gives_up)
+		request_stop(m, false);
+	else if (m->p.figures->reload_wanted)
+		reload_request(reload, "signal");
+	else if (m->p.how == HEAL_UPGRADE && !conf_is_program(conf_now(m)))
+		reload_request(reload, "upgrade");
+	m->p.figures->reload_wanted = 0;
 }
 
 int
@@ -325,10 +472,7 @@ master_run(struct master *m)
 	int64_t	 end_ms;
 	int	 code;
 
-	log_event(EV_MASTER_START, log_int("pid", getpid()),
-	    log_str("version", MUSTER_VERSION),
-	    log_str("name", m->conf->master.name),
-	    log_int("workers", m->conf->pool.workers));
+	begin(m);
 	supervise_run(m->supervise);
 	if (event_base_dispatch(m->base) == -1) {
 		log_event(EV_MASTER_FAILED, log_str("msg",

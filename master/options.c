@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/conf_value.h"
 #include "common/mem.h"
 #include "master/options_table.h"
 
@@ -30,6 +32,8 @@ build_forms(struct forms *forms)
 
 		forms->longs[i] = (struct option){ row->word, row->arg != NULL,
 			NULL, LONG_BASE + (int)i };
+		if (row->letter == LETTER_ADOPT)
+			continue;
 		*p++ = row->letter;
 		if (row->arg != NULL)
 			*p++ = ':';
@@ -43,7 +47,7 @@ find_row(int c)
 	if (c >= LONG_BASE)
 		return &option_rows[c - LONG_BASE];
 	for (const struct option_row *r = option_rows; r->word != NULL; r++)
-		if (r->letter == c)
+		if (r->letter == c && c != LETTER_ADOPT)
 			return r;
 	return NULL;
 }
@@ -98,6 +102,29 @@ add_set(struct options *out, const char *arg, const char *origin,
 	return 0;
 }
 
+/* For a reload: the working folder may be another one by then. */
+static char *
+absolute(const char *file)
+{
+	char	*cwd, *path;
+
+	if (*file == '/' || (cwd = getcwd(NULL, 0)) == NULL)
+		return xstrdup(file);
+	path = xasprintf("%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, file);
+	free(cwd);
+	return path;
+}
+
+/* What follows the options, word by word: quoted, to be split the same way. */
+static void
+take_command(struct options *out, char **words, size_t count)
+{
+	char	*text = value_print_command(words, count);
+
+	add_setting(out, "worker.command", text, "command line");
+	free(text);
+}
+
 static int
 take(struct options *out, const struct option_row *row, int c, struct err *err)
 {
@@ -106,7 +133,8 @@ take(struct options *out, const struct option_row *row, int c, struct err *err)
 	spelling(c, row, origin, sizeof(origin));
 	switch (row->letter) {
 	case 'c':
-		out->file = optarg;
+		free(out->file);
+		out->file = absolute(optarg);
 		break;
 	case 's':
 		return add_set(out, optarg, origin, err);
@@ -115,6 +143,9 @@ take(struct options *out, const struct option_row *row, int c, struct err *err)
 		break;
 	case 'T':
 		out->dump = true;
+		break;
+	case LETTER_ADOPT:
+		out->adopt = true;
 		break;
 	case 'h':
 		out->help = true;
@@ -168,8 +199,7 @@ options_parse(int argc, char **argv, struct options *out, struct err *err)
 			rc = take(out, find_row(c), c, err);
 	}
 	if (rc == 0 && optind < argc)
-		rc = err_set(err, "%.128s: takes no command: programs as "
-		    "workers are not supported by this version", argv[optind]);
+		take_command(out, argv + optind, (size_t)(argc - optind));
 	if (rc == -1)
 		options_free(out);
 	return rc;
@@ -184,5 +214,6 @@ options_free(struct options *options)
 		free((char *)options->settings[i].origin);
 	}
 	free(options->settings);
+	free(options->file);
 	*options = (struct options){ 0 };
 }

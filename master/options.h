@@ -8,13 +8,14 @@
 
 /*
  * The command line: one table of options in options.c, from which getopt_long
- * and --help are fed. Options that are config keys become conf_settings.
+ * and --help are fed. Options that are config keys become conf_settings, and
+ * so does a command behind them.
  */
 struct options {
 	struct conf_setting	*settings;	/* owned array */
 	size_t			 nsettings;
-	const char		*file;		/* -c */
-	bool			 test, dump, help, version;
+	char			*file;		/* -c; owned, absolute */
+	bool			 test, dump, adopt, help, version;
 };
 
 /*

@@ -26,6 +26,8 @@ const struct option_row option_rows[] = {
 	    "check the configuration and exit" },
 	{ 'T', "dump", NULL, NULL, NULL, NULL,
 	    "the same, and print what is in effect" },
+	{ LETTER_ADOPT, "adopt", NULL, NULL, NULL, NULL,
+	    "take over from a killed master of this name" },
 	{ 'v', "verbose", NULL, "master.log_level", "more", NULL,
 	    "log more; repeatable" },
 	{ 'q', "quiet", NULL, "master.log_level", "less", NULL,
@@ -51,9 +53,10 @@ static const struct help_row signal_rows[] = {
 	{ "INT, TERM", "graceful stop; a second one: fast stop" },
 	{ "QUIT", "fast stop" },
 	{ "RTMIN+1", "with a value (sigqueue): so many workers more" },
-	{ "USR1", "reopen the log file" },
+	{ "HUP", "reload: read the configuration anew, replace the workers" },
+	{ "USR1", "reopen log files" },
+	{ "USR2", "upgrade in place: become the binary installed now" },
 	{ "WINCH", "detached: drain the workers, keep the sockets" },
-	{ "HUP, USR2", "reload, upgrade: not in this version" },
 	{ NULL, NULL }
 };
 
@@ -100,8 +103,10 @@ print_options(void)
 	char			 left[48];
 
 	for (row = option_rows; row->word != NULL; row++) {
-		snprintf(left, sizeof(left), "-%c, --%s%s%s", row->letter,
-		    row->word, row->arg == NULL ? "" : " ",
+		snprintf(left, sizeof(left), "%s--%s%s%s",
+		    row->letter == LETTER_ADOPT ? "    " :
+		    (char[]){ '-', row->letter, ',', ' ', '\0' }, row->word,
+		    row->arg == NULL ? "" : " ",
 		    row->arg == NULL ? "" : row->arg);
 		print_two(2, 29, left, row->help);
 	}
@@ -129,7 +134,7 @@ print_keys(void)
 void
 options_help(void)
 {
-	puts("usage: muster [option ...]\n\n"
+	puts("usage: muster [option ...] [--] [command [arg ...]]\n\n"
 	    "Keeps a pool of workers behind listening sockets, and replaces "
 	    "those that die.\n\noptions:");
 	print_options();

@@ -4,8 +4,11 @@
 /* One row per option, for options.c and the help; the last has no word. */
 #define OPTION_ROWS_MAX	24
 
+/* In place of a letter, for what has none. */
+#define LETTER_ADOPT	1
+
 struct option_row {
-	char		 letter;
+	char		 letter;	/* or LETTER_ADOPT */
 	const char	*word;
 	const char	*arg;	/* NULL: takes none */
 	const char	*key;	/* the config key it sets, or NULL */

@@ -264,6 +264,30 @@ pidfile_take(const char *path, int *code, struct err *err)
 	return NULL;
 }
 
+int
+pidfile_fd(const struct pidfile *pf)
+{
+	return pf->fd;
+}
+
+struct pidfile *
+pidfile_restore(const char *path, int fd, struct err *err)
+{
+	struct pidfile	*pf = xcalloc(1, sizeof(*pf));
+	struct stat	 st;
+
+	*pf = (struct pidfile){ .dir = -1, .fd = -1, .owner = getpid() };
+	if (open_folder(pf, path) == -1 || fstat(fd, &st) == -1) {
+		err_sys(err, "cannot look at pidfile %s", path);
+		let_go(pf);
+		return NULL;
+	}
+	pf->dev = st.st_dev;
+	pf->ino = st.st_ino;
+	pf->fd = fd;
+	return pf;
+}
+
 void
 pidfile_drop(struct pidfile *pf)
 {

@@ -18,6 +18,14 @@ enum { PIDFILE_HELD = 69, PIDFILE_REFUSED = 71 };	/* exit codes */
  */
 struct pidfile	*pidfile_take(const char *path, int *code, struct err *err);
 
+/* Its descriptor, to outlive an exec. */
+int		 pidfile_fd(const struct pidfile *pidfile);
+/*
+ * It was taken by an image of this process before us: fd is the pidfile's
+ * then. NULL with err: it is not the file of this path any more.
+ */
+struct pidfile	*pidfile_restore(const char *path, int fd, struct err *err);
+
 /* Remove the file if it is still ours, let go of the lock. NULL allowed. */
 void		 pidfile_drop(struct pidfile *pidfile);
 

@@ -1,6 +1,7 @@
 #include "master/policy.h"
 
 #include "common/conf.h"
+#include "master/listener.h"
 
 /* From refusing new connections to draining: handshakes in flight complete. */
 #define DOOR_MS	20
@@ -19,15 +20,35 @@ cull_of(enum conf_cull cull)
 	return POOL_CULL_OLDEST;
 }
 
+/* More than that a steering program cannot tell apart. */
+static int
+most_workers(const struct conf *conf, const struct listener_set *sockets)
+{
+	if (listeners_steered(sockets) &&
+	    conf->pool.max_workers > CONF_REUSEPORT_SLOTS)
+		return CONF_REUSEPORT_SLOTS;
+	return conf->pool.max_workers;
+}
+
+/* Built-in apps always say when they are ready. */
+static int64_t
+alive_of(const struct conf *conf)
+{
+	if (!conf_is_program(conf) ||
+	    conf->worker.ready.mode == READY_NOTIFY)
+		return -1;
+	return conf->worker.ready.alive;
+}
+
 struct pool_policy
-policy_of(const struct conf *conf)
+policy_of(const struct conf *conf, const struct listener_set *sockets)
 {
 	const struct conf_pool		*pool = &conf->pool;
 	const struct conf_worker	*worker = &conf->worker;
 
 	return (struct pool_policy){
 		.min_workers = pool->min_workers,
-		.max_workers = pool->max_workers,
+		.max_workers = most_workers(conf, sockets),
 		.cull = cull_of(pool->cull),
 		.spawn_batch = pool->spawn_batch,
 		.spawn_jitter = pool->spawn_jitter,
@@ -39,6 +60,7 @@ policy_of(const struct conf *conf)
 		.surge_percent = pool->surge.percent,
 		.stop_delay = worker->stop_delay,
 		.door = DOOR_MS,
+		.alive = alive_of(conf),
 		.limits = { worker->ready_timeout, worker->graceful_timeout,
 		    worker->kill_timeout },
 		.max_requests = worker->max_requests,

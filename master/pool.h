@@ -34,9 +34,14 @@ struct pool_policy {
 	int64_t		 stop_delay;
 	int64_t		 door;			/* from refusing to draining */
 	struct child_limits limits;
+	/*
+	 * ms after the fork when a starting worker counts as ready without a
+	 * word, and limits.ready is of no use; -1: it has to say so.
+	 */
+	int64_t		 alive;
 	int64_t		 max_requests, max_requests_jitter;
 	int64_t		 max_age, max_age_jitter;
-	const int	*fatal_codes;		/* borrowed */
+	const int	*fatal_codes;		/* the pool makes a copy */
 	size_t		 nfatal_codes;
 };
 
@@ -69,13 +74,16 @@ enum tell_kind {
 	TELL_READY,		/* the pool is ready */
 	TELL_GAVE_UP,		/* slot, n: failures; the start is given up */
 	TELL_SLOT_WAIT,		/* slot, n: failures, ms: delay */
-	TELL_SLOT_PARKED,	/* slot, n: exit code */
-	TELL_SLOT_BARRED,	/* slot, n: exit code of a successor */
+	TELL_SLOT_PARKED,	/* slot, n: exit code; -1: cannot be executed */
+	TELL_SLOT_BARRED,	/* the same of a successor */
 	TELL_CARE_WAIT,		/* slot, n: failed caretakers, ms: delay */
 	TELL_FORK_WAIT,		/* slot, n: failures, ms: delay */
 	TELL_RETIRE,		/* child, why: it gets a successor */
 	TELL_RENEW_DONE,	/* n: generation */
-	TELL_RENEW_FAILED,	/* slot, n: generation */
+	TELL_RENEW_FAILED,	/* slot, n: generation, restored; child: who
+				 * failed, NULL: could not be executed */
+	TELL_ALIVE,		/* child: it has lived for alive, so it is
+				 * about to count as ready */
 	TELL_SURPRISE,		/* child, event: ignored */
 	TELL_LATE,		/* child: its state's time limit ran out */
 	TELL_LEAVING,		/* child: it stops by itself */
@@ -88,11 +96,12 @@ struct pool_tell {
 	const struct child_info	*child;	/* or NULL */
 	enum child_event	 event;
 	enum pool_why		 why;
+	bool			 restored;	/* back at pool_generation() */
 };
 
 typedef void	 pool_tell_fn(void *arg, const struct pool_tell *tell);
 
-/* A pool that wants target workers; policy is copied. Never fails. */
+/* A pool that wants target workers; policy is copied whole. Never fails. */
 struct pool	*pool_new(const struct pool_policy *policy, int target,
 		    uint64_t seed, pool_tell_fn *tell, void *arg,
 		    int64_t now_ms);
@@ -109,10 +118,35 @@ struct pool_scaled {
 /* delta workers more or fewer, within min and max; tries parked slots again. */
 struct pool_scaled pool_scale(struct pool *pool, int64_t delta,
 		    int64_t now_ms);
-/* No workers, until a pool_scale() upwards restores the target. */
+/* As many as that, within min and max; ends a drain; else as pool_scale(). */
+struct pool_scaled pool_set_target(struct pool *pool, int64_t target,
+		    int64_t now_ms);
+/*
+ * No workers, until pool_scale() upwards, pool_set_target() or pool_undrain()
+ * restores the target.
+ */
 void		 pool_drain(struct pool *pool);
-/* Replace all workers by ones of a new generation, surge at a time. */
+/* Back to the target before the drain. False: it is not drained, or stops. */
+bool		 pool_undrain(struct pool *pool, int64_t now_ms);
+/*
+ * Replace all workers by ones of a new generation, surge at a time; parked and
+ * barred slots are tried again. Told of by TELL_RENEW_DONE (in a pool that
+ * wants no workers at once) or, with the first new worker that ends before it
+ * was ready, by TELL_RENEW_FAILED: the workers there are stay. If no worker of
+ * the new generation was ever ready the pool also goes back to the newest one
+ * that had a ready worker (restored), and tells those of the new one that
+ * still start to go; if there is no such generation, or the new one has served,
+ * the new one stays in force. Numbers are never used twice. Another renewal
+ * takes the place of one that is on its way, of which nothing more is told.
+ */
 void		 pool_renew(struct pool *pool, int64_t now_ms);
+/*
+ * From now on this policy: running time limits, alive and max_age count anew
+ * from when they began (what pool_extend() and pool_shift() gave stays), the
+ * target is moved within min and max. Waits that run stand.
+ */
+void		 pool_set_policy(struct pool *pool,
+		    const struct pool_policy *policy, int64_t now_ms);
 /* The end; a second one, or fast, ends it fast. */
 void		 pool_stop(struct pool *pool, bool fast, int64_t now_ms);
 
@@ -138,8 +172,15 @@ void		 pool_caretake(struct pool *pool, int slot);
 void		 pool_set_active(struct pool *pool, struct child *child,
 		    int64_t active);
 /*
+ * The limit of the state that the child is in ends not before now + ms. It is
+ * for the caller to keep ms within reason. No use once it was sent KILL.
+ */
+void		 pool_extend(struct pool *pool, struct child *child,
+		    int64_t ms, int64_t now_ms);
+/*
  * The shell was away for ms (stopped, starved): the time limits of all
- * children are extended by it. Other times stand.
+ * children, and what they need to count as alive, are extended by it. Other
+ * times stand.
  */
 void		 pool_shift(struct pool *pool, int64_t ms);
 
@@ -167,10 +208,18 @@ void		 pool_begin_turn(struct pool *pool);
 bool		 pool_next(struct pool *pool, int64_t now_ms, struct act *act);
 /* Did pool_next() stop for spawn_batch alone? Then there is work next turn. */
 bool		 pool_hungry(const struct pool *pool);
-/* The answers to ACT_SPAWN. cell is kept for the caller. */
+/*
+ * The answers to ACT_SPAWN, in the order of the acts. cell is kept for the
+ * caller. A child whose act was overtaken by an answer before it (the renewal
+ * failed, the start was given up) is told to go at once.
+ */
 struct child	*pool_spawned(struct pool *pool, const struct act *act,
 		    pid_t pid, int cell, int64_t now_ms);
+/* It could not be forked: the same later. */
 void		 pool_spawn_failed(struct pool *pool, const struct act *act,
+		    int64_t now_ms);
+/* The program cannot be executed: no use in another try, until one is wished. */
+void		 pool_hopeless(struct pool *pool, const struct act *act,
 		    int64_t now_ms);
 /* When pool_next() may have something without any fact, or -1: never. */
 int64_t		 pool_deadline_ms(const struct pool *pool);
@@ -181,10 +230,15 @@ enum pool_phase { POOL_RUNNING, POOL_STOP_DELAY, POOL_DOOR, POOL_STOPPING,
 	POOL_ENDED };
 
 enum pool_phase	 pool_phase(const struct pool *pool);
+bool		 pool_announced(const struct pool *pool);	/* TELL_READY was */
 bool		 pool_gave_up(const struct pool *pool);	/* exit 75 */
 bool		 pool_killed_any(const struct pool *pool);	/* exit 1 */
 int		 pool_target(const struct pool *pool);
+bool		 pool_drained(const struct pool *pool);
+/* Of the workers to come; the newest that had a ready worker, 0: none yet. */
 int		 pool_generation(const struct pool *pool);
+int		 pool_proven(const struct pool *pool);
+bool		 pool_renewing(const struct pool *pool);
 int		 pool_live(const struct pool *pool);	/* processes */
 int		 pool_ready(const struct pool *pool);	/* that serve */
 int		 pool_leavers(const struct pool *pool);	/* told to go */
@@ -206,5 +260,7 @@ bool		 pool_slot_ready(const struct pool *pool, int slot);
 
 /* All children in order of pid; start with NULL. */
 struct child	*pool_next_child(struct pool *pool, struct child *previous);
+
+/* ---- to outlive this process: pool_save.h */
 
 #endif

@@ -23,6 +23,26 @@ timer_init(struct timer *timer, enum timer_kind kind, void *owner)
 	timer->armed = false;
 }
 
+/* Whose row it is in. The fork's and the stop's are the pool's. */
+static void
+touch_owner(struct pool *pool, const struct timer *timer)
+{
+	switch (timer->kind) {
+	case TIMER_CHILD:
+	case TIMER_AGE:
+	case TIMER_ALIVE:
+		child_touch(pool, timer->owner);
+		break;
+	case TIMER_SLOT:
+	case TIMER_CARE:
+		slot_touch(pool, timer->owner);
+		break;
+	case TIMER_FORK:
+	case TIMER_STOP:
+		break;
+	}
+}
+
 void
 timer_arm(struct pool *pool, struct timer *timer, int64_t at_ms)
 {
@@ -31,6 +51,20 @@ timer_arm(struct pool *pool, struct timer *timer, int64_t at_ms)
 	timer->seq = ++pool->seq;
 	timer->armed = true;
 	RB_INSERT(timers, &pool->timers, timer);
+	touch_owner(pool, timer);
+}
+
+/* As it was saved. False: another one has its place in the order. */
+bool
+timer_restore(struct pool *pool, struct timer *timer, int64_t at_ms,
+    uint64_t seq)
+{
+	if (at_ms == -1)
+		return true;
+	timer->at_ms = at_ms;
+	timer->seq = seq;
+	timer->armed = RB_INSERT(timers, &pool->timers, timer) == NULL;
+	return timer->armed;
 }
 
 void
@@ -40,6 +74,7 @@ timer_disarm(struct pool *pool, struct timer *timer)
 		return;
 	RB_REMOVE(timers, &pool->timers, timer);
 	timer->armed = false;
+	touch_owner(pool, timer);
 }
 
 /* The earliest that is due, disarmed, or NULL. */
@@ -61,17 +96,6 @@ pool_deadline_ms(const struct pool *pool)
 	struct timer	*timer = RB_MIN(timers, timers);
 
 	return timer == NULL ? -1 : timer->at_ms;
-}
-
-void
-pool_shift(struct pool *pool, int64_t ms)
-{
-	struct child	*child = NULL;
-
-	while ((child = pool_next_child(pool, child)) != NULL)
-		if (child->limit.armed)
-			timer_arm(pool, &child->limit,
-			    child->limit.at_ms + ms);
 }
 
 /* 0 to limit - 1; 0 when limit is not positive. */
@@ -96,7 +120,7 @@ backoff(struct pool *pool, int failures)
 	int64_t	 delay = pool->policy.backoff_min;
 	int	 i;
 
-	for (i = 1; i < failures && delay < pool->policy.backoff_max; i++)
+	for (i = 1; i < failures && i < 64 && delay < pool->policy.backoff_max; i++)
 		delay *= 2;
 	if (delay > pool->policy.backoff_max)
 		delay = pool->policy.backoff_max;

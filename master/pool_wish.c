@@ -4,8 +4,8 @@
  * Wishes: what is wanted of the pool. They change targets and phases; what
  * is done about it is pool_plan.c's.
  */
-static int
-clamp(const struct pool *pool, int64_t target)
+int
+pool_clamp(const struct pool *pool, int64_t target)
 {
 	if (target > pool->policy.max_workers)
 		return pool->policy.max_workers;
@@ -30,7 +30,23 @@ pool_scale(struct pool *pool, int64_t delta, int64_t now_ms)
 		return result;
 	}
 	pool->drained = false;
-	pool->target = result.to = clamp(pool, base + delta);
+	pool->target = result.to = pool_clamp(pool, base + delta);
+	slot_unpark_all(pool, now_ms);
+	return result;
+}
+
+struct pool_scaled
+pool_set_target(struct pool *pool, int64_t target, int64_t now_ms)
+{
+	struct pool_scaled	 result = { .from = pool->target,
+				    .to = pool->target, .asked = target };
+
+	if (pool->phase != POOL_RUNNING) {
+		result.ignored = true;
+		return result;
+	}
+	pool->drained = false;
+	pool->target = result.to = pool_clamp(pool, target);
 	slot_unpark_all(pool, now_ms);
 	return result;
 }
@@ -45,34 +61,13 @@ pool_drain(struct pool *pool)
 	pool->target = 0;
 }
 
-void
-pool_renew(struct pool *pool, int64_t now_ms)
+bool
+pool_undrain(struct pool *pool, int64_t now_ms)
 {
-	struct slot	*slot;
-	int		 i;
-
-	if (pool->phase != POOL_RUNNING)
-		return;
-	pool->generation++;
-	pool->renewing = true;
-	slot_unpark_all(pool, now_ms);
-	for (i = 0; i < pool->nslots; i++) {
-		slot = pool->slots[i];
-		if (slot->child == NULL) {
-			if (slot->wait.armed)
-				slot_refill(pool, slot, WHY_RENEW, now_ms);
-			slot->failures = slot->quick = 0;
-			continue;
-		}
-		/* A successor of the generation before is no use any more. */
-		if (slot->successor != NULL)
-			child_order(pool, slot->successor, ON_STOP, WHY_RENEW,
-			    now_ms);
-		slot->failures = slot->quick = 0;
-		timer_disarm(pool, &slot->wait);
-		slot->child->retire = WHY_NONE;
-		slot_want_successor(pool, slot, WHY_RENEW);
-	}
+	if (!pool->drained || pool->phase != POOL_RUNNING)
+		return false;
+	pool_set_target(pool, pool->remembered, now_ms);
+	return true;
 }
 
 static void

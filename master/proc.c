@@ -1,21 +1,55 @@
 #include "master/proc.h"
 
+#include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include "common/fd.h"
+#include "common/mem.h"
 #include "master/sigq.h"
+#include "worker/program.h"
 #include "worker/worker.h"
+
+/* Of a program's child until it is the program: a few calls deep. */
+#define STACK_SIZE	(128 * 1024)
+
+static char	*stack, *stack_end;	/* one at a time is enough */
+
+/* With a page below that cannot be touched: it lies in the master's memory. */
+static void
+make_stack(void)
+{
+	size_t	 page = (size_t)sysconf(_SC_PAGESIZE);
+	void	*area;
+
+	area = mmap(NULL, page + STACK_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (area == MAP_FAILED)
+		return;
+	if (mprotect(area, page, PROT_NONE) == -1) {
+		munmap(area, page + STACK_SIZE);
+		return;
+	}
+	stack = (char *)area + page;
+	stack_end = stack + STACK_SIZE;
+}
 
 void
 proc_prepare(void)
 {
 	worker_prepare();
+	if (stack == NULL)
+		make_stack();
 }
 
 static sigset_t	 held;		/* the mask, while signals are held */
@@ -51,16 +85,180 @@ proc_spawn(const struct worker_boot *boot)
 	return pid;
 }
 
+/* ---- programs */
+
+struct start {
+	struct program		*program;
+	struct program_failure	*failure;
+};
+
+/* In the child. Ending by returning is ending the process. */
+static int
+become_program(void *arg)
+{
+	struct start	*start = arg;
+
+	program_exec(start->program, start->failure);
+	return 127;
+}
+
+/*
+ * The sanitizer marks what of the stack is whose while functions run, and
+ * takes it back when they return. A child that became the program did not.
+ */
+static void
+forget_marks(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	extern void	 __asan_unpoison_memory_region(void const volatile *,
+			    size_t);
+
+	__asan_unpoison_memory_region(stack, STACK_SIZE);
+#endif
+}
+
+/*
+ * As vfork(2), but on a stack of its own: the child borrows our memory, and we
+ * are suspended until it has executed the program or ended. So a large master
+ * costs nothing, and what the child wrote into failure is there, whole, the
+ * moment we go on: no pipe has to carry it.
+ *
+ * The fault signals are blocked here, too. Their handlers, ours still for the
+ * first steps of the child, would bring the master to life again - in the
+ * child. A fault that the mask blocks ends the process, as it should.
+ */
+pid_t
+proc_exec(struct program *program, struct program_failure *failure)
+{
+	struct start	 start = { program, failure };
+	sigset_t	 all, before;
+	pid_t		 pid;
+	int		 saved;
+
+	*failure = (struct program_failure){ 0 };
+	if (stack == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	forget_marks();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = clone(become_program, stack_end,
+	    CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+	saved = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid != -1 && failure->step != NULL)
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			continue;
+	errno = saved;
+	return pid;
+}
+
+/* ---- throw-away children */
+
+static void
+be_helper(int (*run)(void *arg, int out), void *arg, int out)
+{
+	sigset_t	 none;
+	int		 keep[] = { out };
+
+	sigq_forget();
+	setpgid(0, 0);
+	if (fd_close_except(keep, 1) == -1)
+		_exit(EX_OSERR);
+	sigemptyset(&none);
+	sigq_unblock(&none);
+	_exit(run(arg, out));
+}
+
+pid_t
+proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
+{
+	int	 ends[2], saved;
+	pid_t	 pid;
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -1;
+	proc_hold_signals();
+	pid = fork();
+	if (pid == 0)
+		be_helper(run, arg, ends[1]);
+	saved = errno;
+	if (pid != -1)
+		setpgid(pid, pid);
+	proc_release_signals();
+	close(ends[1]);
+	if (pid == -1)
+		close(ends[0]);
+	else
+		fd_nonblock(*fd = ends[0], true);
+	errno = saved;
+	return pid;
+}
+
+/* ---- signals */
+
+/* Workers that are not our children: their numbers may become a stranger's. */
+static struct foreign {
+	pid_t		 pid;
+	int		 pidfd;		/* borrowed */
+	struct foreign	*next;
+} *foreigners;
+
+void
+proc_foreign(pid_t pid, int pidfd)
+{
+	struct foreign	*foreign = xcalloc(1, sizeof(*foreign));
+
+	*foreign = (struct foreign){ pid, pidfd, foreigners };
+	foreigners = foreign;
+}
+
+void
+proc_foreign_gone(pid_t pid)
+{
+	struct foreign	**at = &foreigners, *foreign;
+
+	while ((foreign = *at) != NULL && foreign->pid != pid)
+		at = &foreign->next;
+	if (foreign == NULL)
+		return;
+	*at = foreign->next;
+	free(foreign);
+}
+
+static const struct foreign *
+find_foreign(pid_t pid)
+{
+	const struct foreign	*foreign = foreigners;
+
+	while (foreign != NULL && foreign->pid != pid)
+		foreign = foreign->next;
+	return foreign;
+}
+
+static int
+send_signal(pid_t pid, int signo)
+{
+	const struct foreign	*foreign = find_foreign(pid);
+
+	if (foreign != NULL)
+		return pidfd_send_signal(foreign->pidfd, signo, NULL, 0);
+	return kill(pid, signo);
+}
+
 void
 proc_signal(pid_t pid, int signo)
 {
-	kill(pid, signo);
-	kill(pid, SIGCONT);
+	send_signal(pid, signo);
+	send_signal(pid, SIGCONT);
 }
 
 int
 proc_kill(pid_t pid)
 {
+	if (find_foreign(pid) != NULL)
+		return send_signal(pid, SIGKILL);
 	/* The group, and the worker itself should it have left its group. */
 	kill(-pid, SIGKILL);
 	return kill(pid, SIGKILL);
@@ -70,6 +268,14 @@ void
 proc_kill_leftovers(pid_t pid)
 {
 	kill(-pid, SIGKILL);
+}
+
+void
+proc_kill_orphan(pid_t pid)
+{
+	if (getpgid(pid) == pid)
+		kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
 }
 
 pid_t
@@ -107,7 +313,7 @@ proc_reap(pid_t pid, struct proc_death *death)
 /* ---- what proc(5) says */
 
 static bool
-read_proc(pid_t pid, const char *file, char *out, size_t size)
+read_whole(pid_t pid, const char *file, char *out, size_t size)
 {
 	char	 path[64];
 	ssize_t	 n;
@@ -122,8 +328,17 @@ read_proc(pid_t pid, const char *file, char *out, size_t size)
 	if (n <= 0)
 		return false;
 	out[n] = '\0';
-	out[strcspn(out, "\n")] = '\0';
 	return true;
+}
+
+/* The first line. */
+static bool
+read_proc(pid_t pid, const char *file, char *out, size_t size)
+{
+	bool	 there = read_whole(pid, file, out, size);
+
+	out[strcspn(out, "\n")] = '\0';
+	return there;
 }
 
 void
@@ -157,4 +372,19 @@ proc_rss(pid_t pid)
 	    sscanf(text, "%*d %lld", &pages) != 1)
 		return -1;
 	return pages * sysconf(_SC_PAGESIZE);
+}
+
+pid_t
+proc_parent(pid_t pid)
+{
+	char		 stat[512];
+	const char	*end;
+	int		 parent;
+
+	/* As above; the name may even hold a newline, and forge the rest. */
+	if (!read_whole(pid, "stat", stat, sizeof(stat)) ||
+	    (end = strrchr(stat, ')')) == NULL ||
+	    sscanf(end + 1, " %*c %d", &parent) != 1)
+		return -1;
+	return parent;
 }

@@ -9,6 +9,8 @@
  * The one door to processes: fork, kill, wait. Signals go only to children
  * that are not reaped yet, so that a number reused by a stranger is never hit.
  */
+struct program;
+struct program_failure;
 struct worker_boot;
 
 /* Once, before the first fork. */
@@ -20,15 +22,42 @@ void	proc_prepare(void);
  * run our handlers.
  */
 pid_t	proc_spawn(const struct worker_boot *boot);
+/*
+ * Start a program that program_new() prepared, between the same two calls. -1
+ * with errno: no process. Else failure tells what became of it: with a step,
+ * it never was the program and is reaped already; its number means nothing
+ * then. The caller is suspended until that is known, which is as long as the
+ * kernel needs to open the file.
+ */
+pid_t	proc_exec(struct program *program, struct program_failure *failure);
 void	proc_hold_signals(void);
 void	proc_release_signals(void);
 
+/*
+ * Fork a helper, a throw-away child that does what may block: run(arg, out)
+ * is all it does, its result is the exit code. It has its own group, default
+ * dispositions, and of our descriptors the standard streams and out, the
+ * write end of a pipe: it must not log. *fd is the read end, non-blocking, the
+ * caller's; at its end of file the helper is gone, or about to: until then its
+ * pid is its own, and proc_kill() hits nobody else. Whoever reaps it takes it
+ * for a stranger. -1 with errno.
+ */
+pid_t	proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd);
+
 /* To one process, and CONT, so that a stopped one gets it, too. */
 void	proc_signal(pid_t pid, int signo);
+/*
+ * A worker that is no child of ours, from now on signalled by its pidfd, which
+ * is borrowed until it is gone.
+ */
+void	proc_foreign(pid_t pid, int pidfd);
+void	proc_foreign_gone(pid_t pid);
 /* KILL to a worker and its whole process group. 0, or -1 with errno. */
 int	proc_kill(pid_t pid);
 /* KILL to what an ended worker, not reaped yet, left in its group. */
 void	proc_kill_leftovers(pid_t pid);
+/* KILL to a child that is no worker, and to the group that it leads, if so. */
+void	proc_kill_orphan(pid_t pid);
 
 struct proc_death {
 	pid_t	 pid;
@@ -52,5 +81,7 @@ void	proc_name(pid_t pid, char *out, size_t size);
 void	proc_where(pid_t pid, char *out, size_t size);
 /* Resident memory in bytes, or -1. */
 int64_t	proc_rss(pid_t pid);
+/* Its parent, or -1. */
+pid_t	proc_parent(pid_t pid);
 
 #endif

@@ -45,5 +45,14 @@ refuse_syns(int fd)
 {
 	if (drop_syns(fd) == 0)
 		return 0;
-	return errno == EPERM ? look_away(fd) : -1;
+	return errno != EPERM || look_away(fd) == -1 ? -1 : 1;
+}
+
+int
+refuse_undo(int fd)
+{
+	int	 unused = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
+	    sizeof(unused));
 }

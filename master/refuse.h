@@ -11,8 +11,12 @@
  * put a filter on a TCP socket; without it, the socket is bound to a network
  * interface that does not exist, and new clients are refused at once.
  *
- * 0, or -1 with errno.
+ * 0; 1 if it was done that second way, from which there is no way back without
+ * privileges; or -1 with errno.
  */
 int	refuse_syns(int fd);
+
+/* After a 0, let new connections in again. 0, or -1 with errno. */
+int	refuse_undo(int fd);
 
 #endif

@@ -9,38 +9,35 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
-#include "common/mem.h"
+#include "master/capture.h"
+#include "master/generation.h"
 #include "master/proc.h"
+#include "master/roster.h"
+
+/* How much of a failed worker's output is told with the failure. */
+#define LAST_LINES	5
 
 void
-report_init(struct report *report, const struct conf *conf)
+report_init(struct report *report, const struct generations *generations,
+    struct roster *roster)
 {
-	*report = (struct report){ .conf = conf,
-	    .started_us = clock_now_us(), .title_ready = -1 };
+	*report = (struct report){ .generations = generations,
+	    .roster = roster, .started_us = clock_now_us(),
+	    .title_ready = -1 };
 }
 
-void
-report_free(struct report *report)
+static const struct conf_worker *
+conf_of(const struct report *report, const struct child_info *child)
 {
-	free(report->born_us);
-}
-
-/* Remember when the worker of this cell was forked. */
-static void
-note_birth(struct report *report, int cell)
-{
-	if (cell >= report->cells) {
-		report->cells = cell * 2 + 16;
-		report->born_us = xreallocarray(report->born_us,
-		    (size_t)report->cells, sizeof(*report->born_us));
-	}
-	report->born_us[cell] = clock_now_us();
+	return &generations_of(report->generations,
+	    child->generation)->conf->worker;
 }
 
 static int64_t
 age_us(const struct report *report, const struct child_info *child)
 {
-	return clock_now_us() - report->born_us[child->cell];
+	return clock_now_us() - roster_at(report->roster,
+	    child->cell)->born_us;
 }
 
 static const char *
@@ -55,7 +52,6 @@ void
 report_start(struct report *report, const struct child_info *child,
     const struct act *act)
 {
-	note_birth(report, child->cell);
 	log_event(EV_WORKER_START, log_int("slot", child->slot),
 	    log_int("pid", child->pid), log_int("gen", child->generation),
 	    log_str("why", pool_why_name(act->why)));
@@ -73,7 +69,7 @@ void
 report_signal(const struct report *report, const struct child_info *child,
     const struct act *act)
 {
-	const struct conf_worker	*worker = &report->conf->worker;
+	const struct conf_worker	*worker = conf_of(report, child);
 	const char			*why = pool_why_name(act->why);
 	int				 signo;
 
@@ -131,6 +127,58 @@ report_spawn_failed(struct report *report, const struct err *err)
 	report->spawn_error = *err;
 }
 
+void
+report_hopeless(struct report *report, int slot, const struct err *err)
+{
+	report->spawn_error = report->last_words = *err;
+	log_event(EV_WORKER_FAILED, log_int("slot", slot),
+	    log_str("msg", err->text));
+}
+
+struct last {
+	struct err	*words;
+	size_t		 skip;		/* lines before the last ones */
+};
+
+static void
+pass_line(void *arg, const char *line, size_t len)
+{
+	(void)arg;
+	(void)line;
+	(void)len;
+}
+
+static void
+add_line(void *arg, const char *line, size_t len)
+{
+	struct last	*last = arg;
+	struct err	*words = last->words;
+	size_t		 used = strlen(words->text);
+
+	if (last->skip > 0) {
+		last->skip--;
+		return;
+	}
+	snprintf(words->text + used, sizeof(words->text) - used, "%s%.*s",
+	    used == 0 ? "" : " | ", (int)len, line);
+}
+
+void
+report_failed(struct report *report, const struct child_info *child)
+{
+	const struct entry	*entry = roster_at(report->roster,
+				    child->cell);
+	struct last		 last = { &report->last_words, 0 };
+	size_t			 count;
+
+	if (entry->output == NULL)
+		return;
+	report->last_words.text[0] = '\0';
+	count = capture_last(entry->output, pass_line, NULL);
+	last.skip = count > LAST_LINES ? count - LAST_LINES : 0;
+	capture_last(entry->output, add_line, &last);
+}
+
 static const char *
 limit_name(enum child_state state)
 {
@@ -164,6 +212,19 @@ report_heard(struct report *report, const char *line, size_t len)
 		    (int)(len - (size_t)(found - line)), found);
 }
 
+/* An exit code that is fatal, or a program that cannot be executed. */
+static void
+tell_given_up(enum event_id event, const struct pool_tell *tell)
+{
+	struct log_field	 code = log_int("code", tell->n);
+
+	if (tell->n == -1)
+		code = log_str("code", NULL);
+	log_event(event, log_int("slot", tell->slot), code, log_str("msg",
+	    tell->n == -1 ? "the program cannot be executed" :
+	    "this exit code says that there is no use in another"));
+}
+
 static void
 tell_gave_up(const struct report *report, const struct pool_tell *tell)
 {
@@ -190,14 +251,10 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("failures", tell->n), log_ms("delay", tell->ms));
 		break;
 	case TELL_SLOT_PARKED:
-		log_event(EV_SLOT_PARKED, log_int("slot", tell->slot),
-		    log_int("code", tell->n), log_str("msg",
-		    "this exit code says that there is no use in another"));
+		tell_given_up(EV_SLOT_PARKED, tell);
 		break;
 	case TELL_SLOT_BARRED:
-		log_event(EV_SLOT_BARRED, log_int("slot", tell->slot),
-		    log_int("code", tell->n), log_str("msg",
-		    "this exit code says that there is no use in another"));
+		tell_given_up(EV_SLOT_BARRED, tell);
 		break;
 	case TELL_FORK_WAIT:
 		log_event(EV_SPAWN_FAILED, log_int("slot", tell->slot),
@@ -209,13 +266,6 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("pid", tell->child->pid),
 		    log_int("gen", tell->child->generation),
 		    log_str("why", pool_why_name(tell->why)));
-		break;
-	case TELL_RENEW_DONE:
-		log_event(EV_RENEW_DONE, log_int("gen", tell->n));
-		break;
-	case TELL_RENEW_FAILED:
-		log_event(EV_RENEW_FAILED, log_int("gen", tell->n),
-		    log_int("slot", tell->slot));
 		break;
 	case TELL_SURPRISE:
 		tell_surprise(tell);
@@ -232,6 +282,9 @@ report_tell(const struct report *report, const struct pool_tell *tell)
 		    log_int("gen", tell->child->generation));
 		break;
 	case TELL_READY:
+	case TELL_ALIVE:
+	case TELL_RENEW_DONE:
+	case TELL_RENEW_FAILED:
 		break;
 	}
 }
@@ -265,6 +318,6 @@ report_title(struct report *report, const struct pool *pool)
 	if (report->title_phase == POOL_RUNNING && report->title_target == 0)
 		phase = "drained";
 	setproctitle("-muster: master [%s] %s %d/%d",
-	    report->conf->master.name, phase,
+	    generations_now(report->generations)->conf->master.name, phase,
 	    report->title_ready, report->title_target);
 }

@@ -7,26 +7,26 @@
 #include "common/err.h"
 #include "master/pool.h"
 
-struct conf;
+struct generations;
 struct proc_death;
+struct roster;
 
 /*
  * What is said of the pool: log lines and the master's title in ps(1). It
  * only looks.
  */
 struct report {
-	const struct conf	*conf;
+	const struct generations *generations;	/* borrowed */
+	struct roster		*roster;	/* borrowed */
 	int64_t			 started_us;
 	struct err		 spawn_error;	/* why the last fork failed */
-	struct err		 last_words;	/* a failed worker's log line */
-	int64_t			*born_us;	/* by cell; owned */
-	int			 cells;
+	struct err		 last_words;	/* of a worker that failed */
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
 };
 
-void	report_init(struct report *report, const struct conf *conf);
-void	report_free(struct report *report);
+void	report_init(struct report *report,
+	    const struct generations *generations, struct roster *roster);
 
 /* A worker's life, in order. */
 void	report_start(struct report *report,
@@ -40,11 +40,17 @@ void	report_kill_failed(const struct report *report,
 void	report_exit(const struct report *report,
 	    const struct child_info *child, const struct proc_death *death);
 
+/* Its output, if captured, is gone through for its last words. */
+void	report_failed(struct report *report, const struct child_info *child);
+
 /* A worker's log line passed by: kept if it says why a worker failed. */
 void	report_heard(struct report *report, const char *line, size_t len);
 
 /* Why a worker could not be forked; said with the pool's TELL_FORK_WAIT. */
 void	report_spawn_failed(struct report *report, const struct err *err);
+/* Why it could not become its program, and no other one can. */
+void	report_hopeless(struct report *report, int slot,
+	    const struct err *err);
 
 /* What the pool tells, but for TELL_READY: */
 void	report_tell(const struct report *report, const struct pool_tell *tell);

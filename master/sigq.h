@@ -19,7 +19,7 @@
  * The counters are global because handlers have no argument: one process has
  * one set of signal dispositions.
  */
-enum sigq_kind {
+enum sigq_kind {		/* written down: their numbers stay */
 	SIGQ_HUP = CONF_HUP, SIGQ_INT = CONF_INT, SIGQ_TERM = CONF_TERM,
 	SIGQ_QUIT = CONF_QUIT, SIGQ_TTIN = CONF_TTIN, SIGQ_TTOU = CONF_TTOU,
 	SIGQ_USR1 = CONF_USR1, SIGQ_USR2 = CONF_USR2, SIGQ_WINCH = CONF_WINCH,
@@ -51,8 +51,55 @@ struct sigq_taken {
  */
 void		 sigq_ignore(void);
 
+/*
+ * What the handlers raise. It may lie in memory that outlives an exec
+ * (mirror.h): what came only grows, and what the loop has taken is noted
+ * beside it, but for stops. These count as taken only once the pool that
+ * stops is written down (struct sigq_noted goes into the same row), so that a
+ * crash in between neither loses a stop nor makes two of one.
+ */
+#define SIGQ_ROOM	16
+
+struct sigq_counters {		/* fixed by the format of the state */
+	_Atomic int64_t		 scale_sum;	/* of SIGRTMIN+1, not taken */
+	_Atomic uint32_t	 scales, valid;	/* of them: all, that count */
+	struct {			/* [0] by processes, [1] the kernel */
+		_Atomic uint32_t came[2], taken[2];
+	} kinds[SIGQ_ROOM];
+};
+
+struct sigq_noted {
+	uint32_t	 taken[SIGQ_ROOM][2];
+};
+
+/* What an image before this one left to do. */
+struct sigq_pending {
+	uint32_t	 came[SIGQ_ROOM][2];
+	int64_t		 scale_sum;
+	uint32_t	 scales;	/* with a value that counts */
+};
+
 /* Make the pipe, install the handlers, open the mask. -1 with err. */
 int		 sigq_open(struct err *err);
+/*
+ * The same after an exec, with the pipe from before. All signals are blocked
+ * until then; what came meanwhile is delivered now.
+ */
+int		 sigq_reopen(const int fds[2], struct err *err);
+/* Both ends of the pipe, for the registry. -1: not open. */
+int		 sigq_fds(int out[2]);
+
+/* Count in this memory from now on; NULL: in our own, as at the start. */
+void		 sigq_move(struct sigq_counters *counters);
+/* Add what is pending, to be taken in the next turn. */
+void		 sigq_restore(const struct sigq_pending *pending);
+/*
+ * The kinds (1 << kind) that stop us; a hang-up by the kernel always does. At
+ * the start INT, TERM and QUIT.
+ */
+void		 sigq_set_stops(uint32_t kinds);
+/* All that was taken so far, for the pool's row. */
+void		 sigq_noted(struct sigq_noted *out);
 void		 sigq_close(void);
 
 /* Readable when signals came. */

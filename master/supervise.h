@@ -5,10 +5,16 @@
 
 #include "common/err.h"
 
-struct conf;
+struct conf_source;
 struct event_base;
-struct listeners;
+struct generations;
+struct mirror;
 struct pool;
+struct reload;
+struct saved;
+struct setup_master;
+struct survivors;
+struct systemd;
 
 /*
  * The shell around the pool: brings it the facts, asks what next, does it,
@@ -16,26 +22,44 @@ struct pool;
  */
 struct supervise;
 
-/* Called when the pool has become ready, and when it has ended. */
-struct supervise_events {
-	void	(*ready)(void *arg);
-	void	(*ended)(void *arg);
+/* Priorities of the loop's events: signals come before all else. */
+enum { PRIORITY_SIGNALS, PRIORITY_FACTS, PRIORITY_TURNS, PRIORITY_OUTPUT,
+	PRIORITIES };
+
+/* What it works with, all borrowed. */
+struct supervise_parts {
+	struct event_base		*base;
+	struct generations		*generations;	/* one is in force */
+	const struct conf_source	*source;
+	char *const			*environment;	/* at our start */
+	struct systemd			*systemd;	/* or NULL */
+	struct mirror			*mirror;
+	struct setup_master		*figures;	/* for it; ours are added */
+	const char			*path;		/* for it: our program */
+	const struct saved		*saved;	/* of our life before; or NULL */
+	bool				 again;	/* after a crash */
+	void	(*ready)(void *arg);	/* the pool has become ready */
+	void	(*ended)(void *arg);	/* the pool has ended */
+	void	(*changed)(void *arg);	/* another configuration is in force */
 	void	*arg;
 };
 
-/* Priorities of the loop's events: signals come before all else. */
-enum { PRIORITY_SIGNALS, PRIORITY_FACTS, PRIORITY_TURNS, PRIORITIES };
-
-/* Borrows all. NULL with err. No worker is started before the first run. */
-struct supervise	*supervise_new(struct event_base *base,
-			    const struct conf *conf,
-			    struct listeners *listeners,
-			    const struct supervise_events *events,
+/* NULL with err. No worker is started before the first run. */
+struct supervise	*supervise_new(const struct supervise_parts *parts,
 			    struct err *err);
 void			 supervise_free(struct supervise *supervise);
 
 /* The pool, for wishes. After them call supervise_run(). */
 struct pool		*supervise_pool(struct supervise *supervise);
+struct reload		*supervise_reload(struct supervise *supervise);
+
+bool			 supervise_is_ready(const struct supervise *supervise);
+
+/* Take in the workers that a killed master left, and replace them. */
+void			 supervise_adopt(struct supervise *supervise,
+			    const struct survivors *survivors);
+/* Write down all there is, for an image to come. */
+void			 supervise_write_down(struct supervise *supervise);
 
 /* CHLD: reap all that have ended. */
 void			 supervise_reap(struct supervise *supervise);
@@ -45,5 +69,8 @@ void			 supervise_run(struct supervise *supervise);
 
 /* Bring the workers' connection counts up to date, before a shrink. */
 void			 supervise_count_active(struct supervise *supervise);
+
+/* USR1: programs get their reopen_signal. */
+void			 supervise_reopen(struct supervise *supervise);
 
 #endif

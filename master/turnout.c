@@ -17,51 +17,99 @@
 #define SETTLE_MS	20
 #define SETTLE_STEP_MS	5
 #define SETTLE_MAX_MS	100
-#define FDS_A_SLOT	64
 
 struct parting {		/* steered away from, not told yet */
 	pid_t			 pid;
-	int			 slot, signo;
+	int			 slot, generation, signo;
 	int64_t			 due_ms, bound_ms;
 	LIST_ENTRY(parting)	 link;
 };
 
-/* A slot's sockets without anybody to accept from them. */
+struct group;
+
+/* A slot's socket without anybody to accept from it. */
 struct parked {
-	struct turnout		*turnout;
+	struct group		*group;
 	int			 slot;
-	int			 count;
-	struct event		*events[FDS_A_SLOT];
+	struct event		*event;
+};
+
+/* One steered listener. */
+struct group {
+	struct turnout		*turnout;
+	struct listener		*listener;	/* held */
+	bool			*ready, *busy;	/* by slot */
+	struct parked		**parked;
+	int			 room, steered;
+	bool			 served;	/* some slot was ready once */
+	LIST_ENTRY(group)	 link;
 };
 
 struct turnout {
 	struct event_base	*base;
 	int			 priority;
-	struct listeners	*listeners;
 	struct pool		*pool;
+	turnout_set_fn		*set_of;
 	turnout_run_fn		*run;
 	void			*arg;
 	LIST_HEAD(, parting)	 partings;
-	bool			*ready, *busy;	/* by slot */
-	struct parked		**parked;
-	int			 room, steered;
+	LIST_HEAD(, group)	 groups;
 };
 
 struct turnout *
-turnout_new(struct event_base *base, int priority,
-    struct listeners *listeners, struct pool *pool, turnout_run_fn *run,
-    void *arg)
+turnout_new(struct event_base *base, int priority, struct pool *pool,
+    turnout_set_fn *set_of, turnout_run_fn *run, void *arg)
 {
 	struct turnout	*t = xcalloc(1, sizeof(*t));
 
 	t->base = base;
 	t->priority = priority;
-	t->listeners = listeners;
 	t->pool = pool;
+	t->set_of = set_of;
 	t->run = run;
 	t->arg = arg;
 	LIST_INIT(&t->partings);
+	LIST_INIT(&t->groups);
 	return t;
+}
+
+/* Did the workers of that generation inherit it? */
+static bool
+holds(struct turnout *t, int generation, const struct listener *l)
+{
+	return listener_set_has(t->set_of(t->arg, generation), l);
+}
+
+static bool
+is_holder(struct turnout *t, const struct child *child,
+    enum child_state state, const struct listener *l)
+{
+	const struct child_info	*info;
+
+	if (child == NULL)
+		return false;
+	info = child_info(child);
+	return info->state == state && holds(t, info->generation, l);
+}
+
+/* Does the slot's ready worker serve it? */
+static bool
+is_served(struct turnout *t, int slot, const struct listener *l)
+{
+	struct slot_info	 info = { 0 };
+
+	return pool_slot(t->pool, slot, &info) &&
+	    is_holder(t, info.child, CHILD_READY, l);
+}
+
+static bool
+is_starting(struct turnout *t, int slot, const struct listener *l)
+{
+	struct slot_info	 info = { 0 };
+
+	return pool_slot(t->pool, slot, &info) &&
+	    (is_holder(t, info.child, CHILD_STARTING, l) ||
+	    is_holder(t, info.successor, CHILD_STARTING, l));
 }
 
 /* ---- parked sockets */
@@ -69,12 +117,10 @@ turnout_new(struct event_base *base, int priority,
 static void
 parked_free(struct parked *parked)
 {
-	int	 i;
-
 	if (parked == NULL)
 		return;
-	for (i = 0; i < parked->count; i++)
-		event_free(parked->events[i]);
+	if (parked->event != NULL)
+		event_free(parked->event);
 	free(parked);
 }
 
@@ -83,127 +129,263 @@ static void
 on_straggler(evutil_socket_t fd, short what, void *arg)
 {
 	struct parked	*parked = arg;
-	struct turnout	*t = parked->turnout;
-	int		 i;
+	struct turnout	*t = parked->group->turnout;
 
 	(void)fd;
 	(void)what;
-	for (i = 0; i < parked->count; i++)
-		event_del(parked->events[i]);
+	event_del(parked->event);
 	pool_caretake(t->pool, parked->slot);
 	t->run(t->arg);
 }
 
 static struct parked *
-parked_new(struct turnout *t, int slot)
+parked_new(struct group *g, int slot)
 {
 	struct parked	*parked = xcalloc(1, sizeof(*parked));
-	struct event	*event;
-	int		 fds[FDS_A_SLOT], i, count;
 
-	parked->turnout = t;
+	parked->group = g;
 	parked->slot = slot;
-	count = listeners_slot_fds(t->listeners, slot, fds, FDS_A_SLOT);
-	for (i = 0; i < count; i++) {
-		event = event_new(t->base, fds[i], EV_READ | EV_PERSIST,
-		    on_straggler, parked);
-		if (event == NULL)
-			break;
-		parked->events[parked->count++] = event;
-		if (event_priority_set(event, t->priority) == -1 ||
-		    event_add(event, NULL) == -1)
-			log_event(EV_LOOP_NOTE,
-			    log_str("msg", "cannot watch a parked socket"));
-	}
+	parked->event = event_new(g->turnout->base,
+	    listener_fd(g->listener, slot), EV_READ | EV_PERSIST, on_straggler,
+	    parked);
+	if (parked->event == NULL || event_priority_set(parked->event,
+	    g->turnout->priority) == -1 || event_add(parked->event, NULL) ==
+	    -1)
+		log_event(EV_LOOP_NOTE,
+		    log_str("msg", "cannot watch a parked socket"));
 	return parked;
 }
 
+/* A caretaker can help where it would inherit the listener. */
 static void
-watch_slot(struct turnout *t, int slot)
+watch_slot(struct group *g, int slot, bool in_force)
 {
 	struct slot_info	 info = { 0 };
 	bool			 empty;
 
-	pool_slot(t->pool, slot, &info);
+	pool_slot(g->turnout->pool, slot, &info);
 	/* Open and empty, it is filled at once, or waits, or is parked. */
-	empty = !t->busy[slot] &&
+	empty = in_force && !g->busy[slot] &&
 	    (!info.open || info.parked || info.fill_at_ms != -1);
-	if (empty && t->parked[slot] == NULL)
-		t->parked[slot] = parked_new(t, slot);
+	if (empty && g->parked[slot] == NULL)
+		g->parked[slot] = parked_new(g, slot);
 	if (empty)
 		return;
-	parked_free(t->parked[slot]);
-	t->parked[slot] = NULL;
+	parked_free(g->parked[slot]);
+	g->parked[slot] = NULL;
 }
 
 /* ---- steering */
 
 static void
-make_room(struct turnout *t, int slots)
+make_room(struct group *g, int slots)
 {
 	int	 i;
 
-	if (slots <= t->room)
+	if (slots <= g->room)
 		return;
-	t->ready = xreallocarray(t->ready, (size_t)slots, sizeof(bool));
-	t->busy = xreallocarray(t->busy, (size_t)slots, sizeof(bool));
-	t->parked = xreallocarray(t->parked, (size_t)slots,
-	    sizeof(*t->parked));
-	for (i = t->room; i < slots; i++) {
-		t->ready[i] = t->busy[i] = false;
-		t->parked[i] = NULL;
+	g->ready = xreallocarray(g->ready, (size_t)slots, sizeof(bool));
+	g->busy = xreallocarray(g->busy, (size_t)slots, sizeof(bool));
+	g->parked = xreallocarray(g->parked, (size_t)slots,
+	    sizeof(*g->parked));
+	for (i = g->room; i < slots; i++) {
+		g->ready[i] = g->busy[i] = false;
+		g->parked[i] = NULL;
 	}
-	t->room = slots;
+	g->room = slots;
 }
 
+/* Children in order of pid are mostly of one generation after the other. */
 static void
-look(struct turnout *t, int slots)
+look(struct group *g, int slots)
 {
-	struct child	*child = NULL;
-	int		 slot;
+	struct turnout		*t = g->turnout;
+	const struct child_info	*info;
+	struct child		*child = NULL;
+	int			 generation = -1;
+	bool			 held = false;
 
-	memset(t->busy, 0, (size_t)slots * sizeof(bool));
+	memset(g->busy, 0, (size_t)slots * sizeof(bool));
 	while ((child = pool_next_child(t->pool, child)) != NULL) {
-		slot = child_info(child)->slot;
-		if (slot < slots)
-			t->busy[slot] = true;
+		info = child_info(child);
+		if (info->generation != generation)
+			held = holds(t, info->generation, g->listener);
+		generation = info->generation;
+		if (held && info->slot < slots)
+			g->busy[info->slot] = true;
 	}
 }
 
 static void
-steer(struct turnout *t, int slots)
+steer(struct group *g, int slots)
 {
-	bool	 changed = t->steered != slots;
-	int	 i;
+	struct turnout	*t = g->turnout;
+	bool		 changed = g->steered != slots, any = false;
+	bool		*next = xcalloc((size_t)slots, sizeof(*next));
+	int		 i;
 
-	for (i = 0; i < slots; i++) {
-		changed |= t->ready[i] != pool_slot_ready(t->pool, i);
-		t->ready[i] = pool_slot_ready(t->pool, i);
-	}
+	for (i = 0; i < slots; i++)
+		any |= next[i] = is_served(t, i, g->listener);
+	g->served |= any;
+	for (i = 0; i < slots && !g->served; i++)
+		any |= next[i] = is_starting(t, i, g->listener);
+	changed |= memcmp(g->ready, next, (size_t)slots * sizeof(*next)) != 0;
+	memcpy(g->ready, next, (size_t)slots * sizeof(*next));
+	free(next);
 	if (!changed)
 		return;
-	t->steered = slots;
-	listeners_steer(t->listeners, t->ready, slots);
+	g->steered = slots;
+	listener_steer(g->listener, g->ready, slots);
+}
+
+static void
+group_free(struct group *g)
+{
+	int	 i;
+
+	for (i = 0; i < g->room; i++)
+		parked_free(g->parked[i]);
+	LIST_REMOVE(g, link);
+	listener_drop(g->listener);
+	free(g->parked);
+	free(g->ready);
+	free(g->busy);
+	free(g);
+}
+
+static bool
+is_known(const struct turnout *t, const struct listener *l)
+{
+	const struct group	*g;
+
+	LIST_FOREACH(g, &t->groups, link)
+		if (g->listener == l)
+			return true;
+	return false;
+}
+
+/* A group for each steered listener there is, and for none that is gone. */
+static void
+find_groups(struct turnout *t)
+{
+	struct listener	*l = NULL;
+	struct group	*g, *next;
+
+	while ((l = listener_next(l)) != NULL) {
+		if (!listener_is_steered(l) || is_known(t, l))
+			continue;
+		g = xcalloc(1, sizeof(*g));
+		g->turnout = t;
+		g->listener = listener_hold(l);
+		LIST_INSERT_HEAD(&t->groups, g, link);
+	}
+	LIST_FOREACH_SAFE(g, &t->groups, link, next)
+		if (listener_unused(g->listener))
+			group_free(g);
+}
+
+static void
+turn(struct group *g)
+{
+	int	 slots = listener_sockets(g->listener), i;
+	bool	 in_force = holds(g->turnout,
+		    pool_generation(g->turnout->pool), g->listener);
+
+	make_room(g, slots);
+	steer(g, slots);
+	look(g, slots);
+	for (i = 0; i < slots; i++)
+		watch_slot(g, i, in_force);
 }
 
 /* ---- those who are to be told to stop */
 
-void
-turnout_stop(struct turnout *t, pid_t pid, int slot, int signo)
+/*
+ * May something be under way that only this worker would serve? To a steered
+ * socket that has no successor, or to one that was removed.
+ */
+static bool
+is_exposed(struct turnout *t, int slot, const struct listener *l)
 {
-	struct parting	*parting;
+	if (listener_is_steered(l))
+		return !is_served(t, slot, l);
+	return listener_refused_ms(l) != -1 && listener_kind(l) != ADDR_FD;
+}
 
-	/* A successor shares the slot's socket; at the end all go at once. */
-	if (!listeners_steered(t->listeners) ||
-	    pool_slot_ready(t->pool, slot) ||
-	    pool_phase(t->pool) != POOL_RUNNING) {
-		proc_signal(pid, signo);
+/* How long it has to be waited for, in ms; 0: not at all. */
+static int64_t
+unsettled_ms(struct turnout *t, const struct parting *parting, int64_t now_ms,
+    bool at_first)
+{
+	const struct listener_set	*set = t->set_of(t->arg,
+					    parting->generation);
+	const char			*name;
+	const struct listener		*l;
+	int64_t				 wait_ms = 0;
+
+	for (size_t i = 0; set != NULL && i < listeners_count(set); i++) {
+		l = listener_set_nth(set, i, &name);
+		if (!is_exposed(t, parting->slot, l))
+			continue;
+		if (at_first && (listener_is_steered(l) ||
+		    now_ms < listener_refused_ms(l) + SETTLE_MS))
+			return SETTLE_MS;
+		if (!listener_quiet(l, parting->slot))
+			wait_ms = SETTLE_STEP_MS;
+	}
+	return wait_ms;
+}
+
+static bool
+has_other_holder(struct turnout *t, pid_t pid, const struct listener *l)
+{
+	struct child	*child = NULL;
+
+	while ((child = pool_next_child(t->pool, child)) != NULL)
+		if (child_info(child)->pid != pid &&
+		    (is_holder(t, child, CHILD_READY, l) ||
+		    is_holder(t, child, CHILD_STARTING, l)))
+			return true;
+	return false;
+}
+
+/* The last to serve an abstract socket that was removed takes it along. */
+static void
+tell(struct turnout *t, const struct parting *parting)
+{
+	const struct listener_set	*set = t->set_of(t->arg,
+					    parting->generation);
+	const char			*name;
+	struct listener			*l;
+
+	for (size_t i = 0; set != NULL && i < listeners_count(set); i++) {
+		l = listener_set_nth(set, i, &name);
+		if (listener_kind(l) == ADDR_ABSTRACT &&
+		    listener_refused_ms(l) != -1 &&
+		    !has_other_holder(t, parting->pid, l))
+			listener_shut(l);
+	}
+	proc_signal(parting->pid, parting->signo);
+}
+
+void
+turnout_stop(struct turnout *t, pid_t pid, int slot, int generation, int signo)
+{
+	struct parting	*parting, one = { .pid = pid, .slot = slot,
+			    .generation = generation, .signo = signo };
+	int64_t		 now_ms = clock_now_ms(), wait_ms;
+
+	/* At the end all go at once. */
+	wait_ms = pool_phase(t->pool) != POOL_RUNNING ? 0 :
+	    unsettled_ms(t, &one, now_ms, true);
+	if (wait_ms == 0) {
+		tell(t, &one);
 		return;
 	}
+	one.due_ms = now_ms + wait_ms;
+	one.bound_ms = now_ms + SETTLE_MAX_MS;
 	parting = xcalloc(1, sizeof(*parting));
-	*parting = (struct parting){ .pid = pid, .slot = slot,
-	    .signo = signo, .due_ms = clock_now_ms() + SETTLE_MS,
-	    .bound_ms = clock_now_ms() + SETTLE_MAX_MS };
+	*parting = one;
 	LIST_INSERT_HEAD(&t->partings, parting, link);
 }
 
@@ -226,16 +408,18 @@ tell_due(struct turnout *t, int64_t now_ms)
 {
 	struct parting	*parting, *next;
 	bool		 stopping = pool_phase(t->pool) != POOL_RUNNING;
+	int64_t		 wait_ms;
 
 	LIST_FOREACH_SAFE(parting, &t->partings, link, next) {
 		if (now_ms < parting->due_ms && !stopping)
 			continue;
-		if (now_ms < parting->bound_ms && !stopping &&
-		    !listeners_slot_quiet(t->listeners, parting->slot)) {
-			parting->due_ms = now_ms + SETTLE_STEP_MS;
+		wait_ms = now_ms >= parting->bound_ms || stopping ? 0 :
+		    unsettled_ms(t, parting, now_ms, false);
+		if (wait_ms > 0) {
+			parting->due_ms = now_ms + wait_ms;
 			continue;
 		}
-		proc_signal(parting->pid, parting->signo);
+		tell(t, parting);
 		LIST_REMOVE(parting, link);
 		free(parting);
 	}
@@ -256,18 +440,12 @@ turnout_due_ms(const struct turnout *t)
 void
 turnout_run(struct turnout *t, int64_t now_ms)
 {
-	int	 slots, i;
+	struct group	*g;
 
-	if (!listeners_steered(t->listeners))
-		return;
-	slots = listeners_slots(t->listeners);
-	make_room(t, slots);
-	if (pool_phase(t->pool) < POOL_DOOR) {
-		steer(t, slots);
-		look(t, slots);
-		for (i = 0; i < slots; i++)
-			watch_slot(t, i);
-	}
+	find_groups(t);
+	if (pool_phase(t->pool) < POOL_DOOR)
+		LIST_FOREACH(g, &t->groups, link)
+			turn(g);
 	tell_due(t, now_ms);
 }
 
@@ -275,7 +453,7 @@ void
 turnout_free(struct turnout *t)
 {
 	struct parting	*parting;
-	int		 i;
+	struct group	*g;
 
 	if (t == NULL)
 		return;
@@ -283,10 +461,7 @@ turnout_free(struct turnout *t)
 		LIST_REMOVE(parting, link);
 		free(parting);
 	}
-	for (i = 0; i < t->room; i++)
-		parked_free(t->parked[i]);
-	free(t->parked);
-	free(t->ready);
-	free(t->busy);
+	while ((g = LIST_FIRST(&t->groups)) != NULL)
+		group_free(g);
 	free(t);
 }

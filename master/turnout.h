@@ -6,28 +6,43 @@
 #include <stdint.h>
 
 struct event_base;
-struct listeners;
+struct listener_set;
 struct pool;
 
 /*
- * Who gets new connections when every slot has a socket of its own (accept =
- * reuseport). New ones are steered to slots with a ready worker; a worker that
- * leaves its slot empty is told to only once nothing new is under way to it;
- * its socket stays open, parked, and a caretaker is asked for when a straggler
- * shows up there. Without reuseport all of this comes to nothing.
+ * Who gets new connections, and when a worker may be told to stop without one
+ * being lost.
+ *
+ * When every slot has a socket of its own (accept = reuseport), each listener
+ * is steered by itself: to the slots whose ready worker inherited it, so that
+ * one that a reload added is served by new workers alone, and one that it
+ * removed by old ones alone. (Until the first of them is ready: to those that
+ * start.) A worker that leaves its slot empty is told to only once nothing new
+ * is under way to it; its sockets stay open, parked, and a caretaker, a worker
+ * of the generation in force, is asked for when a straggler shows up there.
+ *
+ * A worker that holds a listener that a reload removed, whatever its kind, is
+ * told to stop only once that has been refusing for SETTLE (20 ms) and its
+ * queue is empty; 100 ms at most. The last one to hold an abstract socket that
+ * was removed shuts it down.
  */
 struct turnout;
 typedef void	 turnout_run_fn(void *arg);
+/* What the workers of that generation inherited; NULL: not known. Borrowed. */
+typedef const struct listener_set *turnout_set_fn(void *arg, int generation);
 
-/* run is called when there is something for turnout_run() to do. Borrows. */
+/*
+ * run is called when there is something for turnout_run() to do. Borrows; but
+ * steered listeners are held, until a turnout_run() that finds them unused.
+ */
 struct turnout	*turnout_new(struct event_base *base, int priority,
-		    struct listeners *listeners, struct pool *pool,
+		    struct pool *pool, turnout_set_fn *set_of,
 		    turnout_run_fn *run, void *arg);
 void		 turnout_free(struct turnout *turnout);
 
 /* Tell a worker to stop, at once or as soon as nothing can be lost by it. */
 void		 turnout_stop(struct turnout *turnout, pid_t pid, int slot,
-		    int signo);
+		    int generation, int signo);
 /* It is gone, or is told otherwise: forget that it was to be told. */
 void		 turnout_forget(struct turnout *turnout, pid_t pid);
 

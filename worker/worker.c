@@ -240,15 +240,21 @@ part_board(struct worker *worker, struct err *err)
 static int
 part_env(struct worker *worker, struct err *err)
 {
-	if (env_apply(worker->boot) == -1)
-		return err_sys(err, "cannot set the environment");
+	(void)err;
+	env_apply(worker->boot);
 	return 0;
 }
 
 static int
 part_confine(struct worker *worker, struct err *err)
 {
-	return confine(worker->boot->conf, worker->boot->slot, err);
+	const struct worker_boot	*boot = worker->boot;
+	struct confine_result		 result;
+	int				 done;
+
+	done = confine(boot->conf, boot->slot, &result);
+	confine_report(boot->slot, &result);
+	return done == -1 ? confine_failure(boot->conf, &result, err) : 0;
 }
 
 static int

@@ -73,6 +73,22 @@ strip(char *text)
 	*to = '\0';
 }
 
+/* What a new master would be handed is the same to it. */
+static void
+hand_over(const struct conf *conf)
+{
+	struct conf_errors	 errors;
+	struct conf		*again;
+	size_t			 len;
+	char			*text = conf_print(conf, &len);
+
+	if ((again = conf_load_text(text, len, false, &errors)) == NULL ||
+	    conf_diff(conf, again, NULL, NULL) != 0)
+		abort();
+	conf_free(again);
+	free(text);
+}
+
 /* A configuration that loads is dumped as one that loads to the same. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -83,6 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (conf == NULL)
 		return 0;
+	hand_over(conf);
 	first = dump(conf, &len);
 	if ((again = load(first, len)) == NULL)
 		abort();

@@ -66,6 +66,7 @@ draw_policy(struct sim *sim, const struct sim_temper *temper,
 	policy->max_age_jitter = some(sim, 1000);
 	policy->fatal_codes = fatal_codes;
 	policy->nfatal_codes = sizeof(fatal_codes) / sizeof(fatal_codes[0]);
+	policy->alive = -1;
 	draw_limits(sim, temper, policy);
 }
 

@@ -223,13 +223,13 @@ static const int	 fatal_codes[] = { 78 };
 static const struct pool_policy	 policies[] = {
 	{ .min_workers = 1, .max_workers = 3, .cull = POOL_CULL_OLDEST,
 	    .spawn_batch = 16, .backoff_min = 100, .backoff_max = 400,
-	    .min_uptime = 50, .boot_retries = 2, .surge = 1,
+	    .min_uptime = 50, .boot_retries = 2, .surge = 1, .alive = -1,
 	    .stop_delay = 30, .door = 10,
 	    .limits = { .ready = 300, .graceful = 200, .kill = 70 },
 	    .fatal_codes = fatal_codes, .nfatal_codes = 1 },
 	{ .min_workers = 1, .max_workers = 3, .cull = POOL_CULL_NEWEST,
 	    .spawn_batch = 1, .backoff_min = 100, .backoff_max = 400,
-	    .min_uptime = 0, .boot_retries = 3, .surge = 2,
+	    .min_uptime = 0, .boot_retries = 3, .surge = 2, .alive = -1,
 	    .max_age = 600, .fatal_codes = fatal_codes, .nfatal_codes = 1 },
 };
 

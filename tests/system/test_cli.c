@@ -92,9 +92,23 @@ Test(cli, a_wrong_set_is_a_usage_error)
 
 Test(cli, what_this_version_lacks_is_refused)
 {
-	expect_usage_error("sleep", "--", "sleep", "1");
-	expect_usage_error("adopt", "--adopt");
 	expect_usage_error("http", "-a", "http");
+}
+
+Test(cli, a_command_comes_behind_the_options_and_is_looked_for)
+{
+	cr_expect_eq(rig_run(&r, "-t", "--", "sleep", "1", NULL), 0);
+	cr_expect_eq(rig_run(&r, "-t", "sleep", "-w", "x", NULL), 0);
+	cr_expect_eq(rig_run(&r, "-t", "--", "/nowhere/sleep", NULL), 78);
+	cr_expect(rig_log_has(&r, "/nowhere/sleep"));
+	cr_expect_eq(rig_run(&r, "-t", "no-such-program", NULL), 78);
+	cr_expect(rig_log_has(&r, "not found in PATH"));
+	cr_expect_eq(rig_run(&r, "-t", "/etc/passwd", NULL), 78);
+	cr_expect(rig_log_has(&r, "Permission denied"));
+	cr_expect_eq(rig_run(&r, "-t", "-s", "env.PATH=/nowhere", "sleep",
+	    NULL), 78);
+	expect_usage_error("command and app", "-a", "echo", "sleep", "1");
+	expect_usage_error("{fd:}", "sleep", "{fd:}");
 }
 
 Test(cli, names_are_checked)

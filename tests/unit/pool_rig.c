@@ -19,7 +19,7 @@ rig_policy(void)
 
 	return (struct pool_policy){ .min_workers = 1, .max_workers = 100,
 	    .spawn_batch = 16, .backoff_min = 1000, .backoff_max = 8000,
-	    .min_uptime = 1000, .boot_retries = 3, .surge = 1,
+	    .min_uptime = 1000, .boot_retries = 3, .surge = 1, .alive = -1,
 	    .limits = { .ready = 60000, .graceful = 30000, .kill = 5000 },
 	    .fatal_codes = fatal_codes, .nfatal_codes = 1 };
 }

@@ -90,11 +90,11 @@ with_bind(const char *addr, ...)
 	return &conf;
 }
 
-struct listeners *
+struct listener_set *
 open_ok(const struct conf *given)
 {
 	struct err		 err = { "" };
-	struct listeners	*listeners = listeners_open(given, &err);
+	struct listener_set	*listeners = listeners_open(given, &err);
 
 	cr_assert_not_null(listeners, "%s", err.text);
 	return listeners;
@@ -104,17 +104,17 @@ bool
 open_fails(const struct conf *given, const char *text)
 {
 	struct err		 err = { "" };
-	struct listeners	*listeners = listeners_open(given, &err);
+	struct listener_set	*listeners = listeners_open(given, &err);
 
 	cr_expect_null(listeners);
-	listeners_free(listeners);
+	listener_set_drop(listeners);
 	if (strstr(err.text, text) == NULL)
 		cr_log_error("%s", err.text);
 	return strstr(err.text, text) != NULL;
 }
 
 struct inherited
-nth(struct listeners *listeners, int n)
+nth(struct listener_set *listeners, int n)
 {
 	struct inherited	 in[16];
 	struct err		 err = { "" };

@@ -20,13 +20,13 @@ void	sockets_teardown(void);
 struct conf	*with_bind(const char *addr, ...);
 
 /* Open; the test fails at once if that does. */
-struct listeners	*open_ok(const struct conf *conf);
+struct listener_set	*open_ok(const struct conf *conf);
 
 /* Does opening fail, with text in the message? */
 bool	open_fails(const struct conf *conf, const char *text);
 
 /* The n-th socket as slot 0's worker gets it. */
-struct inherited	nth(struct listeners *listeners, int n);
+struct inherited	nth(struct listener_set *listeners, int n);
 
 /*
  * Connect to what inherited.text says: a descriptor, or -1 with errno. A

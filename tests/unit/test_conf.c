@@ -286,7 +286,7 @@ dumps_itself(const struct conf *conf, const char *what)
 Test(conf, dumps_what_loads_to_the_same)
 {
 	static const char *const	 files[] = { "all", "dos", "empty",
-		"long-line", "no-newline" };
+		"long-line", "no-newline", "program" };
 	struct conf_errors		 errors;
 	struct conf			*conf;
 	char				*below, *path;
@@ -357,8 +357,8 @@ fails_as_it_says(const char *path)
 Test(conf, tells_every_mistake_of_a_file_with_its_line)
 {
 	static const char *const	 files[] = { "control-bytes", "long",
-		"no-value", "reuseport", "structure", "user-without-group",
-		"values" };
+		"no-value", "program", "reuseport", "structure",
+		"user-without-group", "values" };
 	char				*below, *path;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

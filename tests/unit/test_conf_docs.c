@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/conf.h"
+#include "common/conf_table.h"
 #include "common/mem.h"
 #include "tests/unit/conf_rig.h"
 
@@ -208,16 +208,19 @@ Test(conf_docs, sample_says_what_the_table_says)
 
 Test(conf_docs, sample_loads_as_it_is_and_with_every_key_set)
 {
-	char		*path = rig_path("../etc/muster.ini");
+	char		*path = rig_path("../etc/muster.ini"), *p;
 	char		*text = rig_slurp(path, NULL);
 	struct conf_rig	 rig = conf_rig(text, NULL, 0);
 
 	cr_assert_not_null(rig.conf);
 	cr_expect_not(rig.conf->listen.bind_given);
 	conf_rig_end(&rig);
-	for (char *p = text; (p = strstr(p, "\n;")) != NULL; p++)
+	for (p = text; (p = strstr(p, "\n;")) != NULL; p++)
 		if (p[2] != ' ' && p[2] != '\n')
 			p[1] = ' ';
+	/* All at once, but for the app, which goes with no command. */
+	cr_assert_not_null(p = strstr(text, "\n app ="));
+	p[1] = ';';
 	rig = conf_rig(text, NULL, 0);
 	for (size_t i = 0; i < rig.errors.count; i++)
 		cr_log_error("%s", rig.errors.lines[i]);
@@ -225,6 +228,64 @@ Test(conf_docs, sample_loads_as_it_is_and_with_every_key_set)
 	cr_expect(rig.conf->listen.bind_given);
 	cr_expect_eq(rig.conf->nenv, 1);
 	conf_rig_end(&rig);
+	free(text);
+	free(path);
+}
+
+/* "stop_signal QUIT, fast_signal TERM." */
+static char *
+preset_text(const struct conf_preset *row)
+{
+	char	*text = NULL, *longer, *setting;
+
+	for (int i = 0; i < PRESET_SETTINGS && row->settings[i]; i++) {
+		setting = xstrdup(strchr(row->settings[i], '.') + 1);
+		*strchr(setting, '=') = ' ';
+		longer = text == NULL ? xstrdup(setting) :
+		    xasprintf("%s, %s", text, setting);
+		free(text);
+		free(setting);
+		text = longer;
+	}
+	cr_assert_not_null(text, "%s sets nothing", row->name);
+	longer = xasprintf("%s.", text);
+	free(text);
+	return longer;
+}
+
+static void
+preset_is_right(const char *name, char **lines, size_t at)
+{
+	const struct conf_preset	*row = conf_preset_find(name);
+	char				*entry, *expected;
+
+	cr_assert_not_null(row, "%s", name);
+	entry = joined_entry(lines, at);
+	expected = preset_text(row);
+	cr_expect_str_eq(entry, expected, "%s", name);
+	free(entry);
+	free(expected);
+}
+
+Test(conf_docs, manual_lists_every_preset_and_no_other)
+{
+	char	*path = rig_path("../common/muster.conf.5");
+	char	*text = rig_slurp(path, NULL), **lines = split(text);
+	char	 name[64];
+	size_t	 at = 0, count = 0, rows = 0;
+
+	while (lines[at] != NULL && strcmp(lines[at], ".Sh PRESETS") != 0)
+		at++;
+	cr_assert_not_null(lines[at]);
+	for (at++; strncmp(lines[at], ".Sh", 3) != 0; at++)
+		if (sscanf(lines[at], ".It Cm %63s", name) == 1) {
+			preset_is_right(name, lines, at + 1);
+			count++;
+		}
+	while (conf_presets[rows].name != NULL)
+		rows++;
+	cr_expect_eq(count, rows);
+	free(lines);
 	free(text);
 	free(path);
 }

@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,12 +87,12 @@ conf_reset(void)
 static int
 in_child(int (*body)(void))
 {
-	struct err	 err;
-	int		 status;
-	pid_t		 pid;
+	struct confine_result	 result;
+	int			 status;
+	pid_t			 pid;
 
 	if ((pid = fork()) == 0)
-		_exit(confine(&conf, 0, &err) == -1 ? 100 : body());
+		_exit(confine(&conf, 0, &result) == -1 ? 100 : body());
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
 }
@@ -144,10 +145,15 @@ Test(confine, becoming_who_we_are_needs_no_privileges)
 static int
 tries_another(void)
 {
-	struct err	 err;
+	struct confine_result	 result;
+	struct err		 err;
 
 	conf.master.ids.uid = 65533;
-	return confine(&conf, 0, &err) == -1 && err.text[0] != '\0' ? 0 : 1;
+	return confine(&conf, 0, &result) == -1 &&
+	    strcmp(result.failed, "groups") == 0 && result.error == EPERM &&
+	    confine_failure(&conf, &result, &err) == -1 &&
+	    strcmp(err.text, "cannot take the groups of user another: "
+	    "Operation not permitted") == 0 ? 0 : 1;
 }
 
 Test(confine, becoming_somebody_else_without_privileges_is_refused)

@@ -18,7 +18,7 @@ TestSuite(listener, .init = sockets_setup, .fini = sockets_teardown,
 
 Test(listener, takes_a_free_port_and_tells_it)
 {
-	struct listeners	*ls = open_ok(with_bind("web=127.0.0.1:0",
+	struct listener_set	*ls = open_ok(with_bind("web=127.0.0.1:0",
 				    NULL));
 	struct inherited	 in = nth(ls, 0);
 	int			 fd;
@@ -32,13 +32,13 @@ Test(listener, takes_a_free_port_and_tells_it)
 	cr_expect_neq(fd, -1);
 	cr_expect(accepts(in.fd));
 	close(fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, sets_the_options_that_were_asked_for)
 {
 	struct conf		*conf = with_bind("127.0.0.1:0", NULL);
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	int			 fd;
 
 	conf->listen.keepalive = true;
@@ -52,18 +52,18 @@ Test(listener, sets_the_options_that_were_asked_for)
 	cr_expect_eq(sockopt(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 	cr_expect_eq(sockopt(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	cr_expect_geq(sockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT), 2);
-	listeners_free(ls);
+	listener_set_drop(ls);
 
 	ls = open_ok(with_bind("127.0.0.1:0", NULL));
 	fd = nth(ls, 0).fd;
 	cr_expect_eq(sockopt(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
 	cr_expect_eq(sockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, serves_v4_and_v6_on_a_port_without_host)
 {
-	struct listeners	*ls = open_ok(with_bind(":0", NULL));
+	struct listener_set	*ls = open_ok(with_bind(":0", NULL));
 	struct inherited	 in = nth(ls, 0);
 	char			 text[32];
 	int			 fd;
@@ -80,37 +80,37 @@ Test(listener, serves_v4_and_v6_on_a_port_without_host)
 		cr_expect(accepts(in.fd));
 		close(fd);
 	}
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, keeps_v4_out_of_an_address_of_v6)
 {
 	struct err		 err;
-	struct listeners	*ls = listeners_open(with_bind("[::1]:0",
+	struct listener_set	*ls = listeners_open(with_bind("[::1]:0",
 				    NULL), &err);
 
 	if (ls == NULL)
 		cr_skip_test("no IPv6 here");
 	cr_expect_eq(sockopt(nth(ls, 0).fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	cr_expect_eq(strncmp(nth(ls, 0).text, "[::1]:", 6), 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, gives_each_address_of_a_host_a_socket_once)
 {
-	struct listeners	*ls = open_ok(with_bind("localhost:0", NULL));
+	struct listener_set	*ls = open_ok(with_bind("localhost:0", NULL));
 
 	cr_expect_geq(listeners_count(ls), 1);
 	cr_expect_leq(listeners_count(ls), 2);
 	cr_expect_str_eq(nth(ls, 0).name, "localhost_0");
-	listeners_free(ls);
+	listener_set_drop(ls);
 	cr_expect(open_fails(with_bind("no-such-host.invalid:80", NULL),
 	    "cannot listen on no-such-host.invalid:80: "));
 }
 
 Test(listener, opens_several_in_order_and_none_for_none)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 
 	ls = open_ok(with_bind("a=127.0.0.1:0", "none", "b=unix:@muster-t",
 	    "c=127.0.0.1:0", NULL));
@@ -119,18 +119,18 @@ Test(listener, opens_several_in_order_and_none_for_none)
 	cr_expect_str_eq(nth(ls, 1).name, "b");
 	cr_expect_str_eq(nth(ls, 1).text, "unix:@muster-t");
 	cr_expect_str_eq(nth(ls, 2).name, "c");
-	listeners_free(ls);
+	listener_set_drop(ls);
 	ls = open_ok(with_bind("none", NULL));
 	cr_expect_eq(listeners_count(ls), 0);
 	cr_expect_eq(listeners_for_slot(ls, 0, NULL, 0, NULL), 0);
-	listeners_refuse(ls);
-	listeners_free(ls);
-	listeners_free(NULL);
+	listeners_refuse_all();
+	listener_set_drop(ls);
+	listener_set_drop(NULL);
 }
 
 Test(listener, leaves_nothing_behind_when_one_cannot_be_bound)
 {
-	struct listeners	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
+	struct listener_set	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
 	char			 path[128], want[128];
 	int			 fds;
 
@@ -142,7 +142,7 @@ Test(listener, leaves_nothing_behind_when_one_cannot_be_bound)
 	    nth(ls, 0).text, NULL), want));
 	cr_expect_eq(count_fds(), fds);
 	cr_expect_eq(count_files(folder), 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, says_which_port_may_not_be_bound)
@@ -171,13 +171,13 @@ Test(listener, warns_once_of_a_backlog_that_the_kernel_cuts)
 {
 	struct conf		*conf = with_bind("127.0.0.1:0",
 				    "unix:@muster-v", "127.0.0.1:0", NULL);
-	struct listeners	*ls;
+	struct listener_set	*ls;
 
 	conf->listen.backlog = 1 << 30;
 	ls = open_ok(conf);
 	cr_expect_eq(logged("listen.backlog"), 1);
 	cr_expect_eq(logged("net.core.somaxconn"), 1);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 static char	 unix_addr[128], *unix_path = unix_addr + 5;
@@ -192,7 +192,7 @@ with_unix(void)
 Test(listener, gives_a_unix_socket_its_mode_and_removes_it)
 {
 	struct conf		*conf = with_unix();
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct stat		 st;
 	int			 fd;
 
@@ -206,14 +206,14 @@ Test(listener, gives_a_unix_socket_its_mode_and_removes_it)
 	fd = connect_to(unix_addr, 1000);
 	cr_expect(accepts(nth(ls, 0).fd));
 	close(fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 	cr_expect_eq(count_files(folder), 0);
 }
 
 Test(listener, gives_a_unix_socket_its_owner)
 {
 	struct conf		*conf = with_unix();
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct stat		 st;
 
 	if (geteuid() != 0)
@@ -224,26 +224,26 @@ Test(listener, gives_a_unix_socket_its_owner)
 	cr_expect_eq(lstat(unix_path, &st), 0);
 	cr_expect_eq(st.st_uid, 12345);
 	cr_expect_eq(st.st_gid, 54321);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 /* A server that was killed: its file is there, nobody listens. */
 static void
 leave_dead_socket(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	char			 aside[160];
 
 	snprintf(aside, sizeof(aside), "%s.aside", unix_path);
 	ls = open_ok(with_unix());
 	cr_assert_eq(rename(unix_path, aside), 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 	cr_assert_eq(rename(aside, unix_path), 0);
 }
 
 Test(listener, replaces_a_dead_unix_socket_but_no_live_one)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	int			 fd;
 
 	with_unix();
@@ -255,13 +255,13 @@ Test(listener, replaces_a_dead_unix_socket_but_no_live_one)
 	fd = connect_to(unix_addr, 0);
 	cr_expect_neq(fd, -1);
 	close(fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, takes_a_server_whose_queue_is_full_for_live)
 {
 	struct conf		*conf = with_unix();
-	struct listeners	*ls;
+	struct listener_set	*ls;
 
 	conf->listen.backlog = 0;
 	ls = open_ok(conf);
@@ -270,7 +270,7 @@ Test(listener, takes_a_server_whose_queue_is_full_for_live)
 	cr_expect_eq(connect_to(unix_addr, 0), -1);
 	cr_expect_eq(errno, EAGAIN);
 	cr_expect(open_fails(with_unix(), ": a live server holds it"));
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener, never_removes_what_is_no_socket)
@@ -293,21 +293,21 @@ Test(listener, never_removes_what_is_no_socket)
 
 Test(listener, leaves_a_unix_socket_alone_that_is_no_more_its_own)
 {
-	struct listeners	*ls = open_ok(with_unix()), *next;
+	struct listener_set	*ls = open_ok(with_unix()), *next;
 
 	cr_assert_eq(unlink(unix_path), 0);
 	next = open_ok(with_unix());
-	listeners_free(ls);
+	listener_set_drop(ls);
 	cr_expect_eq(count_files(folder), 1);
 	cr_assert_eq(chdir("/"), 0);
-	listeners_free(next);
+	listener_set_drop(next);
 	cr_expect_eq(count_files(folder), 0);
 }
 
 Test(listener, takes_paths_up_to_what_a_socket_address_holds)
 {
 	char			 text[160];
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	int			 fd;
 
 	snprintf(text, sizeof(text), "unix:%s/", folder);
@@ -318,7 +318,7 @@ Test(listener, takes_paths_up_to_what_a_socket_address_holds)
 	cr_expect_neq(fd, -1);
 	close(fd);
 	cr_expect_eq(count_files(folder), 1);
-	listeners_free(ls);
+	listener_set_drop(ls);
 	cr_expect_eq(count_files(folder), 0);
 	snprintf(text, sizeof(text), "unix:%s/none/s", folder);
 	cr_expect(open_fails(with_bind(text, NULL), ": No such file or"));
@@ -328,7 +328,7 @@ Test(listener, takes_paths_up_to_what_a_socket_address_holds)
 static void
 race_for(int tell, int hold)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct err		 err = { "" };
 	char			 byte;
 

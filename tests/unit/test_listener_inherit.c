@@ -79,7 +79,7 @@ fails(struct conf *conf, const char *text)
 static void
 adopt_fd(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in[2];
 	struct err		 err;
 
@@ -93,10 +93,10 @@ adopt_fd(void)
 	MUST(fcntl(20, F_GETFL) & O_NONBLOCK);
 	MUST(connect_to(in[1].text, 1000) != -1);
 
-	listeners_refuse(ls);		/* its owner keeps it */
+	listeners_refuse_all();		/* its owner keeps it */
 	MUST(accepts(20));
 	MUST(connect_to(in[1].text, 1000) != -1);
-	listeners_free(ls);
+	listener_set_drop(ls);
 	MUST(fcntl(20, F_GETFD) == -1);
 }
 
@@ -109,7 +109,7 @@ Test(listener_inherit, adopts_a_listening_socket)
 static void
 adopt_stdin(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in;
 	struct err		 err;
 
@@ -120,7 +120,7 @@ adopt_stdin(void)
 	MUST(in.fd > 2);
 	MUST(connect_to(in.text, 1000) != -1);
 	MUST(accepts(in.fd));
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, moves_a_socket_off_the_place_of_stdin)
@@ -187,7 +187,7 @@ with_default(void)
 static void
 adopt_passed(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in[2];
 	struct err		 err = { "" };
 
@@ -202,7 +202,7 @@ adopt_passed(void)
 	MUST(strncmp(in[1].text, "127.0.0.1:", 10) == 0);
 	MUST(getenv("LISTEN_FDS") == NULL && getenv("LISTEN_PID") == NULL);
 	MUST(getenv("LISTEN_FDNAMES") == NULL);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, uses_what_the_service_manager_passed)
@@ -213,7 +213,7 @@ Test(listener_inherit, uses_what_the_service_manager_passed)
 static void
 close_passed(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in[2];
 	struct err		 err = { "" };
 
@@ -228,7 +228,7 @@ close_passed(void)
 	MUST(sockopt(5, SOL_SOCKET, SO_ACCEPTCONN) == -1);
 	MUST(sockopt(6, SOL_SOCKET, SO_ACCEPTCONN) == 1);
 	MUST(getenv("LISTEN_FDS") == NULL);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, closes_what_was_passed_where_bind_is_given)
@@ -241,7 +241,7 @@ Test(listener_inherit, closes_what_was_passed_where_bind_is_given)
 static void
 pass_to_another(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in;
 	struct err		 err = { "" };
 
@@ -253,7 +253,7 @@ pass_to_another(void)
 	MUST(listeners_for_slot(ls, 0, &in, 1, &err) == 1);
 	MUST(in.fd != 3 && strcmp(in.name, "default") == 0);
 	MUST(getenv("LISTEN_FDS") == NULL);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, leaves_what_was_passed_to_another_process)
@@ -268,7 +268,7 @@ pass_nonsense(void)
 	static const char	*const counts[] = { "", "abc", "-1", "1x",
 				    "99999999999999999999", "2147483647000",
 				    " 1", "+1", "0x1" };
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in;
 	struct err		 err = { "" };
 	int			 fds = count_fds();
@@ -279,20 +279,20 @@ pass_nonsense(void)
 		MUST(ls != NULL);
 		MUST(listeners_for_slot(ls, 0, &in, 1, &err) == 1);
 		MUST(strcmp(in.name, "default") == 0);
-		listeners_free(ls);
+		listener_set_drop(ls);
 		MUST(count_fds() == fds);
 	}
 	/* a count that is a number, but a lie, must not close our files */
 	pass("2147483640", NULL);
 	ls = listeners_open(with_bind("127.0.0.1:0", NULL), &err);
 	MUST(ls != NULL);
-	listeners_free(ls);
+	listener_set_drop(ls);
 	MUST(count_fds() == fds);
 	setenv("LISTEN_PID", "self", 1);
 	setenv("LISTEN_FDS", "1", 1);
 	ls = listeners_open(with_default(), &err);
 	MUST(ls != NULL);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, survives_nonsense_in_the_variables)
@@ -322,7 +322,7 @@ Test(listener_inherit, refuses_a_count_beyond_what_was_passed)
 static void
 pass_bad_names(void)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in[3];
 	struct err		 err = { "" };
 
@@ -335,7 +335,7 @@ pass_bad_names(void)
 	MUST(strncmp(in[0].name, "127.0.0.1_", 10) == 0);
 	MUST(strncmp(in[1].name, "127.0.0.1_", 10) == 0);
 	MUST(strcmp(in[2].name, "ok") == 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_inherit, makes_names_where_the_given_ones_are_none)

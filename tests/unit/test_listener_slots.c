@@ -19,11 +19,11 @@ TestSuite(listener_slots, .init = sockets_setup, .fini = sockets_teardown,
 
 #define SLOTS	4
 
-static struct listeners *
+static struct listener_set *
 open_slots(const char *addr, int slots)
 {
 	struct conf		*conf = with_bind(addr, NULL);
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in;
 	struct err		 err;
 
@@ -34,18 +34,26 @@ open_slots(const char *addr, int slots)
 	return ls;
 }
 
-static int
-slot_fd(struct listeners *ls, int slot)
+static struct listener *
+only(struct listener_set *ls)
 {
-	int	 fd = -1;
+	const char	*name;
 
-	cr_assert_eq(listeners_slot_fds(ls, slot, &fd, 1), 1);
+	return listener_set_nth(ls, 0, &name);
+}
+
+static int
+slot_fd(struct listener_set *ls, int slot)
+{
+	int	 fd = listener_fd(only(ls), slot);
+
+	cr_assert_neq(fd, -1);
 	return fd;
 }
 
 /* Connect count times; who got how many of them? */
 static void
-spread(struct listeners *ls, const char *text, int count, int got[SLOTS])
+spread(struct listener_set *ls, const char *text, int count, int got[SLOTS])
 {
 	int	 fds[256];
 
@@ -63,29 +71,29 @@ spread(struct listeners *ls, const char *text, int count, int got[SLOTS])
 
 Test(listener_slots, opens_a_socket_for_each_slot_and_those_before_it)
 {
-	struct listeners	*ls = open_slots("127.0.0.1:0", 1);
+	struct listener_set	*ls = open_slots("127.0.0.1:0", 1);
 	struct inherited	 first = nth(ls, 0), third;
 	struct err		 err;
 
 	cr_expect(listeners_steered(ls));
-	cr_expect_eq(listeners_slots(ls), 1);
+	cr_expect_eq(listener_sockets(only(ls)), 1);
 	cr_expect_eq(listeners_for_slot(ls, 2, &third, 1, &err), 1);
-	cr_expect_eq(listeners_slots(ls), 3);
+	cr_expect_eq(listener_sockets(only(ls)), 3);
 	cr_expect_eq(listeners_count(ls), 1);
 	cr_expect_neq(third.fd, first.fd);
 	cr_expect_str_eq(third.text, first.text);
 	cr_expect_eq(third.fd, slot_fd(ls, 2));
-	cr_expect_eq(listeners_slot_fds(ls, 3, NULL, 0), 0);
-	cr_expect_eq(listeners_for_slot(ls, listeners_max_slots(), &third, 1,
+	cr_expect_eq(listener_fd(only(ls), 3), -1);
+	cr_expect_eq(listeners_for_slot(ls, CONF_REUSEPORT_SLOTS, &third, 1,
 	    &err), -1);
 	cr_expect_eq(logged("listen.open"), 1);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 static void
 check_steering(const char *addr, const char *host)
 {
-	struct listeners	*ls = open_slots(addr, SLOTS);
+	struct listener_set	*ls = open_slots(addr, SLOTS);
 	char			 text[64];
 	int			 got[SLOTS];
 	bool			 ready[SLOTS + 4];
@@ -97,19 +105,19 @@ check_steering(const char *addr, const char *host)
 	for (unsigned int set = 1; set < 1U << SLOTS; set++) {
 		for (int i = 0; i < SLOTS + 4; i++)
 			ready[i] = set >> i & 1;
-		listeners_steer(ls, ready, SLOTS + 4);
+		listener_steer(only(ls), ready, SLOTS + 4);
 		spread(ls, text, 48, got);
 		for (int i = 0; i < SLOTS; i++)
 			cr_expect_eq(got[i] > 0, ready[i], "set %x: slot %d "
 			    "got %d", set, i, got[i]);
 	}
 	memset(ready, 0, sizeof(ready));
-	listeners_steer(ls, ready, SLOTS);	/* nobody: as before, all */
+	listener_steer(only(ls), ready, SLOTS);	/* nobody: as before, all */
 	spread(ls, text, 48, got);
 	for (int i = 0; i < SLOTS; i++)
 		cr_expect_gt(got[i], 0);
 	cr_expect_eq(logged("listen.note"), 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_slots, steers_to_the_ready_slots_alone)
@@ -120,54 +128,54 @@ Test(listener_slots, steers_to_the_ready_slots_alone)
 Test(listener_slots, steers_v4_and_v6_on_one_socket)
 {
 	struct err		 err;
-	struct listeners	*ls = listeners_open(with_bind("[::1]:0",
+	struct listener_set	*ls = listeners_open(with_bind("[::1]:0",
 				    NULL), &err);
 
 	if (ls == NULL)
 		cr_skip_test("no IPv6 here");
-	listeners_free(ls);
+	listener_set_drop(ls);
 	check_steering(":0", "127.0.0.1");
 	check_steering(":0", "[::1]");
 }
 
 Test(listener_slots, keeps_the_steering_when_slots_are_added)
 {
-	struct listeners	*ls = open_slots("127.0.0.1:0", 3);
+	struct listener_set	*ls = open_slots("127.0.0.1:0", 3);
 	const bool		 ready[] = { false, true, true };
 	struct inherited	 in;
 	struct err		 err;
 	int			 got[SLOTS];
 
-	listeners_steer(ls, ready, 3);
+	listener_steer(only(ls), ready, 3);
 	cr_expect_eq(listeners_for_slot(ls, 3, &in, 1, &err), 1);
 	spread(ls, in.text, 40, got);
 	cr_expect_eq(got[0], 0);
 	cr_expect_eq(got[3], 0);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_slots, tells_whether_a_slot_has_connections_queued)
 {
-	struct listeners	*ls = open_slots("127.0.0.1:0", 2);
+	struct listener_set	*ls = open_slots("127.0.0.1:0", 2);
 	const bool		 ready[] = { false, true };
 	int			 fd;
 
-	listeners_steer(ls, ready, 2);
-	cr_expect(listeners_slot_quiet(ls, 1));
+	listener_steer(only(ls), ready, 2);
+	cr_expect(listener_quiet(only(ls), 1));
 	fd = connect_to(nth(ls, 0).text, 1000);
-	cr_expect_not(listeners_slot_quiet(ls, 1));
-	cr_expect(listeners_slot_quiet(ls, 0));
-	cr_expect(listeners_slot_quiet(ls, 7));
+	cr_expect_not(listener_quiet(only(ls), 1));
+	cr_expect(listener_quiet(only(ls), 0));
+	cr_expect(listener_quiet(only(ls), 7));
 	cr_expect(accepts(slot_fd(ls, 1)));
-	cr_expect(listeners_slot_quiet(ls, 1));
+	cr_expect(listener_quiet(only(ls), 1));
 	close(fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 /* Two masters of one user on one port would share its connections. */
 Test(listener_slots, refuses_a_port_that_another_master_shares_out)
 {
-	struct listeners	*ls = open_slots("127.0.0.1:0", 1);
+	struct listener_set	*ls = open_slots("127.0.0.1:0", 1);
 	struct conf		*conf = with_bind(nth(ls, 0).text, NULL);
 	struct inherited	 in;
 	struct err		 err;
@@ -178,14 +186,14 @@ Test(listener_slots, refuses_a_port_that_another_master_shares_out)
 	cr_expect(open_fails(conf, ": Address already in use"));
 	conf->listen.accept = ACCEPT_SHARED;
 	cr_expect(open_fails(conf, ": Address already in use"));
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 static void
 race_for(struct conf *conf, const char *text, int wait_for, int tell,
     int hold)
 {
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct err		 err;
 	struct inherited	 in;
 	char			 byte;
@@ -205,14 +213,14 @@ race_for(struct conf *conf, const char *text, int wait_for, int tell,
 
 Test(listener_slots, lets_one_of_many_starters_have_the_port)
 {
-	struct listeners	*ls = open_ok(with_bind("127.0.77.1:0", NULL));
+	struct listener_set	*ls = open_ok(with_bind("127.0.77.1:0", NULL));
 	char			*text = strdup(nth(ls, 0).text);
 	struct conf		*conf;
 	int			 status, won, go[2], tell[2], hold[2];
 	pid_t			 pid[8];
 	char			 byte;
 
-	listeners_free(ls);
+	listener_set_drop(ls);
 	conf = with_bind(text, NULL);
 	conf->listen.accept = ACCEPT_REUSEPORT;
 	for (int round = 0; round < 20; round++) {
@@ -248,7 +256,7 @@ Test(listener_slots, leaves_other_kinds_shared_and_says_so)
 {
 	struct conf		*conf = with_bind("unix:@muster-w",
 				    "127.0.0.1:0", NULL);
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 a[2], b[2];
 	struct err		 err;
 
@@ -259,16 +267,15 @@ Test(listener_slots, leaves_other_kinds_shared_and_says_so)
 	cr_expect_eq(listeners_for_slot(ls, 1, b, 2, &err), 2);
 	cr_expect_eq(a[0].fd, b[0].fd);
 	cr_expect_neq(a[1].fd, b[1].fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 
 	conf = with_bind("127.0.0.1:0", NULL);
 	ls = open_ok(conf);
 	cr_expect_not(listeners_steered(ls));
-	cr_expect_eq(listeners_slots(ls), 0);
-	cr_expect_eq(listeners_slot_fds(ls, 0, &a[0].fd, 1), 0);
+	cr_expect_eq(listener_sockets(only(ls)), 1);
 	cr_expect_eq(listeners_for_slot(ls, 5, a, 1, &err), 1);
 	cr_expect_eq(a[0].fd, nth(ls, 0).fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 /* A new client is refused; over TCP, with privileges, answered by nobody. */
@@ -283,13 +290,13 @@ is_refused(const char *text, int error)
 
 /* What is queued is served; who comes later is not. */
 static void
-check_refusal(struct listeners *ls, const char *text, int error)
+check_refusal(struct listener_set *ls, const char *text, int error)
 {
 	int	 queued = connect_to(text, 1000), fd = nth(ls, 0).fd;
 
 	cr_assert_neq(queued, -1);
-	listeners_refuse(ls);
-	listeners_refuse(ls);
+	listeners_refuse_all();
+	listeners_refuse_all();
 	cr_expect(is_refused(text, error), "%s: %s", text, strerror(errno));
 	cr_expect(accepts(fd));
 	cr_expect_eq(accept(fd, NULL, NULL), -1);
@@ -297,12 +304,12 @@ check_refusal(struct listeners *ls, const char *text, int error)
 	cr_expect_eq(logged("listen.closed"), 1);
 	cr_expect_eq(logged("listen.note"), 0);
 	close(queued);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_slots, refuses_new_connections_and_serves_the_queued_ones)
 {
-	struct listeners	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
+	struct listener_set	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
 
 	check_refusal(ls, nth(ls, 0).text, ECONNREFUSED);
 }
@@ -312,7 +319,7 @@ static void
 check_in_flight(void)
 {
 	struct conf		*conf = with_bind("127.0.0.1:0", NULL);
-	struct listeners	*ls;
+	struct listener_set	*ls;
 	struct inherited	 in;
 	int			 fd;
 
@@ -322,12 +329,12 @@ check_in_flight(void)
 	fd = connect_to(in.text, 1000);
 	cr_assert_neq(fd, -1);
 	cr_expect_eq(accept(in.fd, NULL, NULL), -1);
-	listeners_refuse(ls);
+	listeners_refuse_all();
 	cr_expect(is_refused(in.text, ECONNREFUSED), "%s", strerror(errno));
 	cr_expect_eq(send(fd, "x", 1, 0), 1);
 	cr_expect(accepts(in.fd));
 	close(fd);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_slots, completes_a_handshake_that_had_begun)
@@ -363,27 +370,27 @@ Test(listener_slots, refuses_on_an_abstract_socket)
 
 Test(listener_slots, refuses_on_every_slot_and_on_later_ones)
 {
-	struct listeners	*ls = open_slots("127.0.0.1:0", 2);
+	struct listener_set	*ls = open_slots("127.0.0.1:0", 2);
 	const bool		 ready[] = { true, true, true };
 	struct inherited	 in;
 	struct err		 err;
 
-	listeners_refuse(ls);
+	listeners_refuse_all();
 	cr_expect_eq(listeners_for_slot(ls, 2, &in, 1, &err), 1);
-	listeners_steer(ls, ready, 3);
+	listener_steer(only(ls), ready, 3);
 	for (int i = 0; i < 16; i++)
 		cr_expect(is_refused(in.text, ECONNREFUSED));
-	listeners_free(ls);
+	listener_set_drop(ls);
 }
 
 Test(listener_slots, lets_established_connections_go_on)
 {
-	struct listeners	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
+	struct listener_set	*ls = open_ok(with_bind("127.0.0.1:0", NULL));
 	int			 there = connect_to(nth(ls, 0).text, 1000);
 	int			 here;
 	char			 text[6] = "";
 
-	listeners_refuse(ls);
+	listeners_refuse_all();
 	here = accept(nth(ls, 0).fd, NULL, NULL);
 	cr_assert_neq(here, -1);
 	cr_expect_eq(send(there, "hello", 5, 0), 5);
@@ -395,5 +402,5 @@ Test(listener_slots, lets_established_connections_go_on)
 	cr_expect_eq(recv(there, text, 5, 0), 0);
 	close(there);
 	close(here);
-	listeners_free(ls);
+	listener_set_drop(ls);
 }

@@ -126,9 +126,12 @@ Test(manual, lists_every_option_and_no_other)
 	char			*line;
 
 	for (; row->word != NULL; row++) {
-		line = xasprintf(".It Fl %c , Fl -%s%s%s", row->letter,
-		    row->word, row->arg == NULL ? "" : " Ar ",
-		    row->arg == NULL ? "" : row->arg);
+		if (row->letter == LETTER_ADOPT)
+			line = xasprintf(".It Fl -%s", row->word);
+		else
+			line = xasprintf(".It Fl %c , Fl -%s%s%s", row->letter,
+			    row->word, row->arg == NULL ? "" : " Ar ",
+			    row->arg == NULL ? "" : row->arg);
 		expect_line(text, line);
 		free(line);
 	}
@@ -145,6 +148,10 @@ Test(manual, shows_every_option_in_the_synopsis)
 	char	*line;
 
 	for (const struct option_row *r = option_rows; r->word != NULL; r++) {
+		if (r->letter == LETTER_ADOPT) {
+			expect_line(synopsis, ".Op Fl -adopt");
+			continue;
+		}
 		if (r->arg == NULL) {
 			cr_expect_not_null(strchr(flags, r->letter), "-%c",
 			    r->letter);

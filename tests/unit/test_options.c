@@ -1,8 +1,11 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/conf_value.h"
+#include "common/mem.h"
 #include "master/options.h"
 
 TestSuite(options, .timeout = 10);
@@ -11,7 +14,7 @@ TestSuite(options, .timeout = 10);
 static int
 parse(const char *line, struct options *out, struct err *err)
 {
-	static char	 copy[256];	/* options.file points into it */
+	static char	 copy[256];
 	char		*rest = copy, *argv[32];
 	int		 argc = 0;
 
@@ -70,12 +73,17 @@ Test(options, may_come_together_and_again)
 {
 	struct options	 o;
 	struct err	 err;
+	char		*cwd, *path;
 
 	cr_assert_eq(parse("muster -vvd -b :1 -b :2 -c x.ini -tT", &o, &err),
 	    0);
 	cr_expect_eq(o.nsettings, 5);
 	cr_expect_str_eq(o.settings[4].value, ":2");
-	cr_expect_str_eq(o.file, "x.ini");
+	cwd = getcwd(NULL, 0);
+	path = xasprintf("%s/x.ini", cwd);
+	cr_expect_str_eq(o.file, path, "absolute, for a reload");
+	free(path);
+	free(cwd);
 	cr_expect(o.test && o.dump);
 	cr_expect_not(o.help || o.version);
 	options_free(&o);
@@ -94,7 +102,8 @@ Test(options, that_are_wrong_are_told_in_one_line)
 	refused("muster --foo=bar", "unknown option --foo");
 	refused("muster -Z", "unknown option -Z");
 	refused("muster -tZ", "unknown option -Z");
-	refused("muster --adopt", "unknown option --adopt");
+	refused("muster --adopt=x", "--adopt: takes no value");
+	refused("muster -\001", "unknown option -\001");
 	refused("muster --help=x", "--help: takes no value");
 	refused("muster --ver", "unknown option --ver");
 	refused("muster --set pool", "--set: takes SECTION.KEY=VALUE");
@@ -104,12 +113,45 @@ Test(options, that_are_wrong_are_told_in_one_line)
 	refused("muster -s pool=1.5", "-s: takes SECTION.KEY=VALUE");
 }
 
-Test(options, take_no_command_yet)
+Test(options, end_where_the_command_begins)
 {
-	refused("muster gunicorn --foo", "gunicorn: takes no command: programs "
-	    "as workers are not supported by this version");
-	refused("muster -w 3 -- x", "x: takes no command: programs as workers "
-	    "are not supported by this version");
+	sets("muster gunicorn --foo -w 3", "worker.command",
+	    "gunicorn --foo -w 3", "command line");
+	sets("muster -- -x", "worker.command", "-x", "command line");
+	sets("muster x -- y", "worker.command", "x -- y", "command line");
+}
+
+Test(options, hand_on_the_words_of_a_command_as_they_are)
+{
+	const char	*given[] = { "muster", "sh", "-c", "echo \"$1\" ;\nx",
+			    "", "it's", "a b", "\\", NULL };
+	char		**words;
+	struct options	 o;
+	struct err	 err;
+	size_t		 n;
+
+	cr_assert_eq(options_parse(8, (char **)given, &o, &err), 0);
+	cr_assert_eq(o.nsettings, 1);
+	cr_assert_eq(value_parse_command(o.settings[0].value, &words, &n),
+	    VALUE_OK);
+	cr_assert_eq(n, 7);
+	for (size_t i = 0; i < n; i++)
+		cr_expect_str_eq(words[i], given[i + 1]);
+	value_free_command(words);
+	options_free(&o);
+}
+
+Test(options, adopt_has_no_letter)
+{
+	struct options	 o;
+	struct err	 err;
+
+	cr_assert_eq(parse("muster --adopt -n x", &o, &err), 0);
+	cr_expect(o.adopt);
+	options_free(&o);
+	cr_assert_eq(parse("muster -n x", &o, &err), 0);
+	cr_expect_not(o.adopt);
+	options_free(&o);
 }
 
 /* What a function prints to stdout, as a string. */

@@ -1,0 +1,20 @@
+#ifndef MUSTER_ADOPT_H
+#define MUSTER_ADOPT_H
+
+#include "common/err.h"
+
+struct conf;
+struct listener_set;
+struct survivors;
+
+/*
+ * The sockets of conf, those that survivors of a killed master hold taken
+ * over from them, so that nobody who waits in their queues is lost; the rest
+ * is bound anew. Survivors that hold none of them are dropped from the list.
+ * With accept = reuseport all are bound anew, beside the survivors' own. The
+ * set is applied. NULL with err.
+ */
+struct listener_set	*adopt_sockets(struct survivors *survivors,
+			    const struct conf *conf, struct err *err);
+
+#endif

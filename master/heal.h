@@ -1,0 +1,87 @@
+#ifndef MUSTER_HEAL_H
+#define MUSTER_HEAL_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+
+/*
+ * A master that crashes (SEGV, BUS, FPE, ILL, or its own ABRT) becomes a fresh
+ * image of itself in the same pid, which restores all from the mirror. The
+ * crash handler uses async-signal-safe calls alone, and data on pages that are
+ * read-only, so that the fault itself cannot have spoilt them. The fourth
+ * crash within a minute asks its successor to give up.
+ */
+
+/* How this image came to be: MUSTER_STATE=FD:HOW[:REPLY] in the environment. */
+enum heal_how {
+	HEAL_FRESH,		/* started by somebody */
+	HEAL_CRASH,		/* after a crash */
+	HEAL_GIVE_UP,		/* after too many: drain, and exit 70 */
+	HEAL_UPGRADE,		/* another binary was here */
+	HEAL_BACK,		/* we were here before; the upgrade failed */
+	HEAL_TRIAL,		/* only a try: answer on reply_fd, and end */
+	HEAL_HOWS
+};
+
+struct heal_origin {
+	enum heal_how	 how;
+	int		 state_fd;	/* the caller's now; -1: fresh */
+	int		 reply_fd;	/* of a trial; else -1 */
+	char		 warning[128];	/* "": none; it was forged, and how */
+};
+
+/*
+ * The very first thing in main(): keeps copies of argv and the environment
+ * (without MUSTER_STATE, which it removes), the limit of descriptors and a
+ * descriptor of the binary; after an exec it also arms the handlers, so that a
+ * crash in the restore counts, and lets fault signals in (all others stay
+ * blocked until sigq_reopen()). -1 with err: there is no healing.
+ */
+int		 heal_first(int argc, char **argv, char **envp,
+		    struct err *err);
+
+/* How were we started? A state that is not ours is a fresh start. */
+struct heal_origin heal_origin(void);
+
+struct mirror;
+
+struct heal_options {
+	struct mirror	*mirror;	/* complete: this is the state now */
+	bool		 core;		/* a twin dumps core, if limits allow */
+};
+
+/*
+ * From now on a crash continues from this mirror. Does nothing in builds with
+ * a sanitizer, which wants the crash itself, but with MUSTER_HEAL=1 in the
+ * environment. May be called again. -1 with err.
+ */
+int		 heal_arm(const struct heal_options *options,
+		    struct err *err);
+/* Crashes end us as they do by default; before the mirror is freed. */
+void		 heal_disarm(void);
+
+/* As they were at the start, on read-only pages; NULL-terminated. */
+char *const	*heal_argv(void);
+char *const	*heal_environ(void);
+/*
+ * The program's path when the first image started (proc_pid_exe(5), without
+ * " (deleted)"), which an upgrade executes; "" if unknown. After an exec it
+ * comes from the setup.
+ */
+const char	*heal_path(void);
+/* O_PATH descriptor of the image that runs; -1: none. */
+int		 heal_binary(void);
+
+/*
+ * For upgrade.c: become another image. path NULL: the binary fd instead.
+ * "MUSTER_STATE=state_fd:how" is added to the environment, the limit of
+ * descriptors is the one from the start. Returns only on failure: -1 with
+ * errno, all as before.
+ */
+int		 heal_exec(const char *path, int binary, int state_fd,
+		    enum heal_how how);
+/* The same environment for a trial; owned by the caller, freed with free(). */
+char		**heal_trial_environ(int state_fd, int reply_fd);
+
+#endif

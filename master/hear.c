@@ -1,0 +1,188 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/notify.h"
+#include "master/acks.h"
+#include "master/capture.h"
+#include "master/generation.h"
+#include "master/inbox.h"
+#include "master/keepsake.h"
+#include "master/mailbox.h"
+#include "master/reload.h"
+#include "master/roster.h"
+#include "master/supervise_priv.h"
+#include "master/systemd.h"
+
+/*
+ * What workers say becomes facts. Built-in apps share one channel, programs
+ * have an address each; both speak sd_notify(3).
+ */
+
+/* Messages that are read before a death is judged, and some per worker. */
+#define LAST_WORDS	256
+/* The longest extension of a time limit that is taken at its word. */
+#define EXTEND_MAX_MS	INT64_C(86400000)
+#define STATUS_MAX	200
+
+void
+hear_ready(struct supervise *s, const struct child_info *info)
+{
+	report_ready(&s->report, info);
+	if (!info->caretaker &&
+	    generations_proved(s->p.generations, info->generation))
+		reload_proved(s->reload, info->generation);
+}
+
+static void
+is_ready(struct supervise *s, struct child *child)
+{
+	bool	 starting = child_info(child)->state == CHILD_STARTING;
+
+	if (starting)
+		hear_ready(s, child_info(child));
+	pool_fact(s->pool, child, ON_READY, clock_now_ms());
+}
+
+/* ---- built-in apps */
+
+static void
+on_said(void *arg, pid_t sender, const struct notify *said)
+{
+	struct supervise	*s = arg;
+	struct child		*child;
+
+	if (said->log != NULL) {
+		log_relay(said->log, said->log_len);
+		report_heard(&s->report, said->log, said->log_len);
+	}
+	if ((child = pool_find(s->pool, sender)) == NULL)
+		return;
+	if (said->ready)
+		is_ready(s, child);
+	if (said->stopping)
+		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());
+	if (said->retire)
+		pool_retire(s->pool, child, WHY_REQUESTS, clock_now_ms());
+}
+
+/* ---- programs */
+
+static void
+keep_status(struct entry *entry, const struct notify *said)
+{
+	size_t	 len = said->status_len;
+
+	if (said->status == NULL)
+		return;
+	if (len > STATUS_MAX)
+		len = STATUS_MAX;
+	free(entry->status);
+	entry->status = xasprintf("%.*s", (int)len, said->status);
+	log_event(EV_WORKER_STATUS, log_int("slot", entry->slot),
+	    log_int("pid", entry->pid), log_str("status", entry->status));
+}
+
+static void
+keep_signs(struct supervise *s, struct child *child, struct entry *entry,
+    const struct notify *said)
+{
+	int64_t	 now_ms = clock_now_ms();
+	bool	 first;
+
+	if (said->error != 0)
+		entry->error = said->error;
+	if (said->watchdog == NOTIFY_WATCHDOG_ALIVE) {
+		first = entry->alive_ms == 0;
+		entry->alive_ms = now_ms;
+		if (first)
+			keepsake_child(s, child);
+	}
+	if (said->extend_us > 0)
+		pool_extend(s->pool, child, said->extend_us / 1000 >
+		    EXTEND_MAX_MS ? EXTEND_MAX_MS : said->extend_us / 1000,
+		    now_ms);
+}
+
+static void
+on_mail(void *arg, pid_t worker, const struct notify *said)
+{
+	struct supervise	*s = arg;
+	struct child		*child = pool_find(s->pool, worker);
+	struct entry		*entry;
+
+	if (child == NULL)
+		return;
+	entry = roster_at(s->roster, child_info(child)->cell);
+	keep_status(entry, said);
+	keep_signs(s, child, entry, said);
+	if (said->ready && child_info(child)->state == CHILD_STARTING)
+		is_ready(s, child);
+	if (said->stopping && child_info(child)->state == CHILD_READY)
+		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());
+	if (said->watchdog == NOTIFY_WATCHDOG_TRIGGER &&
+	    child_info(child)->state == CHILD_READY) {
+		log_event(EV_WORKER_STUCK, log_int("slot", entry->slot),
+		    log_int("pid", entry->pid),
+		    log_int("gen", entry->generation),
+		    log_str("where", "by its own word"));
+		pool_fact(s->pool, child, ON_STALE, clock_now_ms());
+	}
+}
+
+static void
+on_ack(void *arg, pid_t worker)
+{
+	struct supervise	*s = arg;
+	struct child		*child = pool_find(s->pool, worker);
+
+	if (child == NULL || child_info(child)->state != CHILD_STARTING)
+		return;
+	is_ready(s, child);
+	supervise_run(s);
+}
+
+static void
+run(void *arg)
+{
+	supervise_run(arg);
+}
+
+void
+hear_last_words(struct supervise *s, const struct child_info *info)
+{
+	struct entry	*entry;
+
+	if (info == NULL) {	/* of whoever */
+		inbox_read(s->inbox, LAST_WORDS + 4 * pool_live(s->pool));
+		return;
+	}
+	entry = roster_at(s->roster, info->cell);
+	if (entry->mail != NULL)
+		mailbox_read(entry->mail, LAST_WORDS);
+	if (entry->output != NULL)
+		capture_finish(entry->output);
+}
+
+int
+hear_open(struct supervise *s, struct err *err)
+{
+	struct event_base	*base = s->p.base;
+
+	s->inbox = inbox_new(base, PRIORITY_FACTS, keepsake_inbox(s), on_said,
+	    run, s, err);
+	if (s->inbox == NULL)
+		return -1;
+	s->mailroom = mailroom_new(base, PRIORITY_FACTS, on_mail, run, s, err);
+	if (s->mailroom == NULL)
+		return -1;
+	s->captures = captures_new(base, PRIORITY_OUTPUT, err);
+	if (s->captures == NULL)
+		return -1;
+	s->acks = acks_new(base, PRIORITY_FACTS, on_ack, s);
+	return 0;
+}

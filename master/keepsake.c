@@ -1,0 +1,258 @@
+#include "master/keepsake.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/board.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/mem.h"
+#include "master/acks.h"
+#include "master/capture.h"
+#include "master/generation.h"
+#include "master/inbox.h"
+#include "master/listener.h"
+#include "master/mailbox.h"
+#include "master/mirror.h"
+#include "master/policy.h"
+#include "master/pool_save.h"
+#include "master/roster.h"
+#include "master/saved.h"
+#include "master/spawn.h"
+#include "master/supervise_priv.h"
+
+/* ---- workers and the pool, each turn */
+
+void
+keepsake_child(struct supervise *s, const struct child *child)
+{
+	const struct entry	*entry = roster_at(s->roster,
+				    child_info(child)->cell);
+	struct child_row	 row = {
+		.born_us = entry->born_us, .cell = child_info(child)->cell,
+		.mail_fd = -1, .ack_fd = -1, .out_fd = -1,
+		.pid_fd = entry->pidfd, .uid = entry->uid,
+		.program = entry->program, .foreign = entry->pidfd != -1,
+		.watched = entry->alive_ms != 0,
+	};
+
+	if (entry->mail != NULL)
+		row.mail_fd = mailbox_fd(entry->mail);
+	if (entry->ack != NULL)
+		row.ack_fd = ack_fd(entry->ack);
+	if (entry->output != NULL)
+		row.out_fd = capture_fd(entry->output);
+	pool_save_child(child, &row.pool);
+	mirror_child(s->p.mirror, &row);
+}
+
+void
+keepsake_turn(struct supervise *s)
+{
+	struct pool_saved	 pool;
+	struct slot_saved	 row;
+	struct child		*child;
+	int			 slot;
+
+	while ((child = pool_next_changed(s->pool)) != NULL)
+		keepsake_child(s, child);
+	while ((slot = pool_next_changed_slot(s->pool)) != -1)
+		if (pool_save_slot(s->pool, slot, &row))
+			mirror_slot(s->p.mirror, slot, &row);
+	pool_save(s->pool, &pool);
+	mirror_pool(s->p.mirror, &pool);
+}
+
+/* ---- generations and listeners, when they change */
+
+static void
+add_fd(void *arg, int fd)
+{
+	struct setup_listener	*out = arg;
+
+	if (fd == out->saved.dir)
+		return;
+	out->fds = xreallocarray(out->fds, out->nfds + 1, sizeof(*out->fds));
+	out->fds[out->nfds++] = fd;
+}
+
+static void
+write_listeners(struct setup_saved *setup)
+{
+	struct setup_listener	*out;
+	struct listener		*listener = NULL;
+
+	while ((listener = listener_next(listener)) != NULL) {
+		setup->listeners = xreallocarray(setup->listeners,
+		    setup->nlisteners + 1, sizeof(*setup->listeners));
+		out = &setup->listeners[setup->nlisteners++];
+		*out = (struct setup_listener){ .nfds = 0 };
+		listener_save(listener, &out->saved);
+		listener_fds(listener, add_fd, out);
+	}
+}
+
+static void
+write_generation(struct setup_generation *out,
+    const struct generation *generation)
+{
+	const struct listener_set	*set = generation->sockets;
+	const char			*name;
+	size_t				 i;
+
+	*out = (struct setup_generation){ .nr = generation->nr,
+	    .nmembers = listeners_count(set) };
+	out->conf = conf_print(generation->conf, &out->conf_len);
+	out->members = xcalloc(out->nmembers + 1, sizeof(*out->members));
+	for (i = 0; i < out->nmembers; i++) {
+		out->members[i].id = listener_id(listener_set_nth(set, i,
+		    &name));
+		strncpy(out->members[i].name, name,
+		    sizeof(out->members[i].name) - 1);
+	}
+}
+
+static void
+write_generations(const struct supervise *s, struct setup_saved *setup)
+{
+	const struct generation	*generation;
+
+	generation = generations_first(s->p.generations);
+	for (; generation != NULL; generation = generation->next) {
+		setup->generations = xreallocarray(setup->generations,
+		    setup->ngenerations + 1, sizeof(*setup->generations));
+		write_generation(&setup->generations[setup->ngenerations++],
+		    generation);
+	}
+}
+
+void
+keepsake_setup(struct supervise *s)
+{
+	struct setup_saved	*setup = xcalloc(1, sizeof(*setup));
+	const int		*life = spawner_life(s->spawner);
+	const int		*inbox = inbox_fds(s->inbox);
+	struct setup_master	*figures = s->p.figures;
+
+	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
+	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
+	figures->board_fd = board_fd(s->board);
+	figures->generation = generations_now(s->p.generations)->nr;
+	setup->master = *figures;
+	setup->name = xstrdup(generations_now(s->p.generations)->
+	    conf->master.name);
+	setup->path = xstrdup(s->p.path);
+	write_listeners(setup);
+	write_generations(s, setup);
+	mirror_setup(s->p.mirror, setup);
+	setup_free(setup);
+}
+
+/* ---- taking up again */
+
+int
+keepsake_board(struct supervise *s, struct err *err)
+{
+	const struct saved	*saved = s->p.saved;
+	int			*cells;
+	size_t			 i;
+
+	if (saved == NULL) {
+		s->board = board_new(err);
+		return s->board == NULL ? -1 : 0;
+	}
+	cells = xcalloc(saved->nchildren + 1, sizeof(*cells));
+	for (i = 0; i < saved->nchildren; i++)
+		cells[i] = saved->children[i].cell;
+	s->board = board_restore(saved->setup->master.board_fd, cells,
+	    saved->nchildren, err);
+	free(cells);
+	return s->board == NULL ? -1 : 0;
+}
+
+const int *
+keepsake_inbox(const struct supervise *s)
+{
+	return s->p.saved == NULL ? NULL :
+	    s->p.saved->setup->master.inbox_fds;
+}
+
+const int *
+keepsake_life(const struct supervise *s)
+{
+	return s->p.saved == NULL ? NULL :
+	    s->p.saved->setup->master.life_fds;
+}
+
+struct pool *
+keepsake_pool(struct supervise *s, uint64_t seed, pool_tell_fn *tell,
+    struct err *err)
+{
+	const struct saved	*saved = s->p.saved;
+	const struct generation	*now = generations_now(s->p.generations);
+	struct pool_policy	 policy = policy_of(now->conf, now->sockets);
+	struct slot_saved	*slots;
+	struct child_saved	*children;
+	struct pool_rows	 rows = { &saved->pool, NULL, saved->nslots,
+				    NULL, saved->nchildren };
+	struct pool		*pool;
+	size_t			 i;
+
+	slots = xcalloc(saved->nslots + 1, sizeof(*slots));
+	children = xcalloc(saved->nchildren + 1, sizeof(*children));
+	for (i = 0; i < saved->nslots; i++)
+		slots[i] = saved->slots[i].saved;
+	for (i = 0; i < saved->nchildren; i++)
+		children[i] = saved->children[i].pool;
+	rows.slots = slots;
+	rows.children = children;
+	pool = pool_restore(&policy, &rows, s->p.again, seed, tell, s,
+	    clock_now_ms(), err);
+	free(slots);
+	free(children);
+	return pool;
+}
+
+/* What a program is heard by. What cannot be had any more is gone without. */
+static void
+restore_ears(struct supervise *s, struct entry *entry,
+    const struct child_row *row)
+{
+	struct err	 err;
+
+	if (row->mail_fd != -1)
+		entry->mail = mailbox_restore(s->mailroom, row->mail_fd,
+		    entry->pid, row->uid, &err);
+	if (row->ack_fd != -1)
+		entry->ack = ack_restore(s->acks, row->ack_fd, entry->pid,
+		    row->uid, &err);
+	if (row->out_fd != -1)
+		entry->output = capture_restore(s->captures, row->out_fd,
+		    entry->slot, entry->pid, entry->generation, &err);
+}
+
+void
+keepsake_workers(struct supervise *s)
+{
+	const struct child_row	*row;
+	struct entry		*entry;
+	size_t			 i;
+
+	for (i = 0; i < s->p.saved->nchildren; i++) {
+		row = &s->p.saved->children[i];
+		entry = roster_at(s->roster, row->cell);
+		*entry = (struct entry){ .pid = row->pool.pid,
+		    .slot = row->pool.slot, .generation = row->pool.generation,
+		    .program = row->program, .pidfd = row->pid_fd,
+		    .uid = row->uid, .born_us = row->born_us,
+		    .alive_ms = row->watched ? clock_now_ms() : 0 };
+		restore_ears(s, entry, row);
+		generations_born(s->p.generations, entry->generation);
+		if (row->pool.ready_ms != -1)
+			generations_proved(s->p.generations,
+			    entry->generation);
+		if (entry->pidfd != -1)
+			reap_watch(s, row->cell);
+	}
+}

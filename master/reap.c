@@ -1,0 +1,141 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/board.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "master/generation.h"
+#include "master/leftovers.h"
+#include "master/mailbox.h"
+#include "master/mirror.h"
+#include "master/proc.h"
+#include "master/roster.h"
+#include "master/supervise_priv.h"
+#include "master/turnout.h"
+
+/*
+ * How workers end: what they leave is heard and killed, then the pool is told
+ * and forgets them.
+ */
+static void
+gone(struct supervise *s, struct child *child, const struct proc_death *death)
+{
+	const struct child_info	*info = child_info(child);
+	int			 generation = info->generation;
+
+	if (info->ready_ms == -1)
+		report_failed(&s->report, info);
+	report_exit(&s->report, info, death);
+	turnout_forget(s->turnout, info->pid);
+	mirror_child_gone(s->p.mirror, info->cell);
+	roster_clear(s->roster, info->cell);
+	board_release(s->board, info->cell);
+	pool_exited(s->pool, child, death->code, clock_now_ms());
+	generations_died(s->p.generations, generation);
+}
+
+static bool
+is_worker(void *arg, pid_t pid)
+{
+	struct supervise	*s = arg;
+
+	return pool_find(s->pool, pid) != NULL;
+}
+
+static bool
+is_alive(void *arg, const char *address)
+{
+	struct supervise	*s = arg;
+
+	return mailbox_at(s->mailroom, address) != NULL;
+}
+
+/* What programs started and did not end, in whatever group, goes with them. */
+static void
+sweep(struct supervise *s)
+{
+	struct leftovers_ask	 ask = { is_worker, is_alive, s };
+
+	leftovers_sweep(&ask);
+}
+
+void
+supervise_reap(struct supervise *s)
+{
+	struct proc_death	 death;
+	struct child		*child;
+	bool			 left = false;
+	pid_t			 pid;
+
+	hear_last_words(s, NULL);
+	while ((pid = proc_ended()) > 0) {
+		child = pool_find(s->pool, pid);
+		/*
+		 * What it leaves behind goes with it; now, while its number
+		 * still is the group's and cannot be a stranger's.
+		 */
+		if (child != NULL) {
+			proc_kill_leftovers(pid);
+			hear_last_words(s, child_info(child));
+			left |= roster_at(s->roster,
+			    child_info(child)->cell)->program;
+		}
+		if (!proc_reap(pid, &death))
+			break;
+		if (child != NULL) {
+			gone(s, child, &death);
+			continue;
+		}
+		left = true;
+		log_event(EV_STRANGER_EXIT, log_int("pid", pid));
+	}
+	if (left)
+		sweep(s);
+}
+
+/* ---- those of a master before us, who are nobody's children of ours */
+
+struct watch {
+	struct supervise	*s;
+	int			 cell;
+	pid_t			 pid;
+	struct event		*event;
+};
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch		*watch = arg;
+	struct supervise	*s = watch->s;
+	struct proc_death	 death = { .pid = watch->pid, .code = -1 };
+	struct child		*child = pool_find(s->pool, watch->pid);
+
+	(void)fd;
+	(void)what;
+	proc_foreign_gone(watch->pid);
+	event_free(watch->event);
+	free(watch);
+	if (child == NULL)
+		return;
+	hear_last_words(s, child_info(child));
+	gone(s, child, &death);
+	supervise_run(s);
+}
+
+void
+reap_watch(struct supervise *s, int cell)
+{
+	struct entry	*entry = roster_at(s->roster, cell);
+	struct watch	*watch = xcalloc(1, sizeof(*watch));
+
+	*watch = (struct watch){ .s = s, .cell = cell, .pid = entry->pid };
+	proc_foreign(entry->pid, entry->pidfd);
+	watch->event = event_new(s->p.base, entry->pidfd, EV_READ, on_gone,
+	    watch);
+	if (watch->event == NULL || event_add(watch->event, NULL) == -1)
+		log_event(EV_LOOP_NOTE, log_str("msg",
+		    "cannot watch a worker of the master before"));
+}

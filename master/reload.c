@@ -1,0 +1,322 @@
+#include "master/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "master/generation.h"
+#include "master/listener.h"
+#include "master/logs.h"
+#include "master/policy.h"
+#include "master/pool.h"
+#include "master/resolve.h"
+
+#define RESOLVE_MS	5000
+
+struct reload {
+	struct reload_parts	 p;
+	const char		*why;		/* of the one under way */
+	struct resolver		*resolver;	/* looks names up; or NULL */
+	struct conf		*fresh;		/* owned, until it is in force */
+	bool			 renewing;	/* the pool is at it */
+	bool			 detached;
+	int			 old_target;	/* to put back; -1: unchanged */
+	int64_t			 start_us;
+	struct err		 failure;	/* of the last one, or "" */
+};
+
+struct reload *
+reload_new(const struct reload_parts *parts)
+{
+	struct reload	*r = xcalloc(1, sizeof(*r));
+
+	r->p = *parts;
+	return r;
+}
+
+void
+reload_free(struct reload *r)
+{
+	if (r == NULL)
+		return;
+	reload_forget(r);
+	free(r);
+}
+
+void
+reload_detached(struct reload *r)
+{
+	r->detached = true;
+}
+
+void
+reload_forget(struct reload *r)
+{
+	resolver_cancel(r->resolver);
+	r->resolver = NULL;
+	conf_free(r->fresh);
+	r->fresh = NULL;
+	r->renewing = false;
+}
+
+bool
+reload_running(const struct reload *r)
+{
+	return r->resolver != NULL || r->renewing;
+}
+
+bool
+reload_preparing(const struct reload *r)
+{
+	return r->resolver != NULL;
+}
+
+void
+reload_resume(struct reload *r)
+{
+	r->renewing = true;
+	r->old_target = -1;
+	r->why = "signal";
+	r->start_us = clock_now_us();
+}
+
+const char *
+reload_failure(const struct reload *r)
+{
+	return r->failure.text;
+}
+
+static void
+ended(struct reload *r)
+{
+	reload_forget(r);
+	r->p.ended(r->p.arg, &r->failure);
+}
+
+/* It came to nothing before anything was changed. */
+static void
+refused(struct reload *r)
+{
+	log_event(EV_RELOAD_FAILED, log_str("why", r->why),
+	    log_str("msg", r->failure.text));
+	ended(r);
+}
+
+/* ---- the new configuration, checked aside */
+
+static struct conf *
+load(struct reload *r)
+{
+	struct conf_errors	 errors = { 0 };
+	struct conf		*conf;
+	size_t			 i;
+
+	if ((conf = conf_load(r->p.source, &errors)) != NULL)
+		return conf;
+	for (i = 0; i < errors.count; i++)
+		log_event(EV_CONFIG_ERROR, log_str("msg", errors.lines[i]));
+	err_set(&r->failure, "the configuration is bad, nothing changed: %s",
+	    errors.lines[0]);
+	conf_errors_free(&errors);
+	return NULL;
+}
+
+struct changes {
+	struct err	 keys;		/* that need a restart, "a, b" */
+	size_t		 restart;
+};
+
+static void
+note_change(void *arg, const struct conf_key_info *key)
+{
+	struct changes	*changes = arg;
+	size_t		 len = strlen(changes->keys.text);
+
+	if (key->reload != CLASS_RESTART)
+		return;
+	snprintf(changes->keys.text + len, sizeof(changes->keys.text) - len,
+	    "%s%s.%s", changes->restart++ == 0 ? "" : ", ", key->section,
+	    key->key);
+}
+
+/* Some keys cannot change while the master lives. */
+static int
+permitted(struct reload *r, const struct conf *old)
+{
+	struct changes	 changes = { 0 };
+
+	conf_diff(old, r->fresh, note_change, &changes);
+	if (changes.restart == 0)
+		return 0;
+	return err_set(&r->failure, "nothing changed: a restart is needed for"
+	    " %.400s", changes.keys.text);
+}
+
+/* ---- it takes force */
+
+/* Another number of workers was configured: that one counts from now on. */
+static void
+retarget(struct reload *r, const struct conf *old, const struct conf *fresh,
+    int64_t now_ms)
+{
+	r->old_target = -1;
+	if (fresh->pool.workers == old->pool.workers)
+		return;
+	r->old_target = pool_target(r->p.pool);
+	pool_set_target(r->p.pool, fresh->pool.workers, now_ms);
+}
+
+static void
+take_force(struct reload *r, const struct conf *old,
+    struct listener_set *sockets)
+{
+	struct pool_policy	 policy = policy_of(r->fresh, sockets);
+	int64_t			 now_ms = clock_now_ms();
+	struct generation	*generation;
+
+	pool_set_policy(r->p.pool, &policy, now_ms);
+	pool_undrain(r->p.pool, now_ms);
+	retarget(r, old, r->fresh, now_ms);
+	pool_renew(r->p.pool, now_ms);
+	generation = generations_add(r->p.generations,
+	    pool_generation(r->p.pool), r->fresh, sockets);
+	r->fresh = NULL;
+	r->renewing = true;
+	listeners_apply(sockets, generation->conf);
+	log_event(EV_RELOAD_START, log_int("gen", generation->nr),
+	    log_int("workers", pool_target(r->p.pool)),
+	    log_str("why", r->why));
+	r->p.changed(r->p.arg);
+	r->p.run(r->p.arg);
+}
+
+/* All that can fail, and then all that cannot. */
+static void
+apply(struct reload *r, const struct resolved *resolved)
+{
+	struct generation	*now = generations_now(r->p.generations);
+	struct listener_set	*sockets;
+
+	sockets = listeners_plan(now->sockets, r->fresh, resolved,
+	    &r->failure);
+	if (sockets == NULL) {
+		refused(r);
+		return;
+	}
+	if (logs_differ(now->conf, r->fresh) &&
+	    logs_open(r->fresh, r->detached, &r->failure) == -1) {
+		listener_set_drop(sockets);
+		refused(r);
+		return;
+	}
+	take_force(r, now->conf, sockets);
+}
+
+static void
+on_resolved(void *arg, struct resolved *resolved, const struct err *err)
+{
+	struct reload	*r = arg;
+
+	r->resolver = NULL;
+	if (resolved != NULL) {
+		apply(r, resolved);
+		resolved_free(resolved);
+		return;
+	}
+	r->failure = *err;
+	refused(r);
+}
+
+void
+reload_request(struct reload *r, const char *why)
+{
+	const struct conf	*old = generations_now(r->p.generations)->conf;
+
+	reload_forget(r);
+	r->why = why;
+	r->start_us = clock_now_us();
+	r->failure.text[0] = '\0';
+	r->p.begun(r->p.arg);
+	if ((r->fresh = load(r)) == NULL || permitted(r, old) == -1) {
+		refused(r);
+		return;
+	}
+	r->resolver = resolver_start(r->p.base, r->p.priority, r->fresh,
+	    RESOLVE_MS, on_resolved, r, &r->failure);
+	if (r->resolver == NULL)
+		refused(r);
+}
+
+/* ---- how it goes on */
+
+/*
+ * From the first new worker on there is no way back, and sockets that are no
+ * longer configured let nobody new in.
+ */
+void
+reload_proved(struct reload *r, int nr)
+{
+	struct generation	*now = generations_of(r->p.generations, nr);
+	struct generation	*old;
+
+	for (old = generations_first(r->p.generations); old != NULL;
+	    old = old->next)
+		if (old != now && old->nr < nr)
+			listeners_retire(old->sockets, now->sockets);
+}
+
+/* No worker of the new generation was ever ready: as if nothing had been. */
+static void
+put_back(struct reload *r)
+{
+	struct generation	*tried, *now;
+	const struct conf	*conf;
+	struct pool_policy	 policy;
+	struct err		 err;
+
+	tried = generations_now(r->p.generations);
+	generations_go_back(r->p.generations, pool_generation(r->p.pool));
+	now = generations_now(r->p.generations);
+	conf = now->conf;
+	policy = policy_of(conf, now->sockets);
+	pool_set_policy(r->p.pool, &policy, clock_now_ms());
+	if (r->old_target != -1)
+		pool_set_target(r->p.pool, r->old_target, clock_now_ms());
+	listeners_retire(tried->sockets, now->sockets);
+	listeners_apply(now->sockets, conf);
+	if (logs_differ(tried->conf, conf) &&
+	    logs_open(conf, r->detached, &err) == -1)
+		log_event(EV_LOG_FAILED, log_str("path", conf->master.log),
+		    log_str("error", err.text));
+	r->p.changed(r->p.arg);
+}
+
+static void
+failed(struct reload *r, const struct pool_tell *tell, const char *words)
+{
+	err_set(&r->failure, "a worker of the new generation could not become "
+	    "ready%s%s", words[0] == '\0' ? "" : ": ", words);
+	if (tell->restored)
+		put_back(r);
+	log_event(EV_RELOAD_FAILED, log_int("gen", tell->n),
+	    log_int("slot", tell->slot), log_str("why", r->why),
+	    log_str("kept", tell->restored ? "all" : "workers"),
+	    log_str("msg", r->failure.text));
+	ended(r);
+}
+
+void
+reload_told(struct reload *r, const struct pool_tell *tell, const char *words)
+{
+	if (tell->kind == TELL_RENEW_FAILED) {
+		failed(r, tell, words);
+		return;
+	}
+	log_event(EV_RELOAD_DONE, log_int("gen", tell->n),
+	    log_us("took", clock_now_us() - r->start_us));
+	ended(r);
+}

@@ -1,0 +1,68 @@
+#include "master/roster.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "master/acks.h"
+#include "master/capture.h"
+#include "master/mailbox.h"
+
+struct roster {
+	struct entry	*entries;	/* owned; by cell */
+	int		 count;
+};
+
+struct roster *
+roster_new(void)
+{
+	return xcalloc(1, sizeof(struct roster));
+}
+
+void
+roster_free(struct roster *roster)
+{
+	int	 cell;
+
+	if (roster == NULL)
+		return;
+	for (cell = 0; cell < roster->count; cell++)
+		roster_clear(roster, cell);
+	free(roster->entries);
+	free(roster);
+}
+
+struct entry *
+roster_at(struct roster *roster, int cell)
+{
+	int	 count = cell * 2 + 16, i;
+
+	if (cell < roster->count)
+		return &roster->entries[cell];
+	roster->entries = xreallocarray(roster->entries, (size_t)count,
+	    sizeof(*roster->entries));
+	for (i = roster->count; i < count; i++)
+		roster->entries[i] = (struct entry){ .pidfd = -1 };
+	roster->count = count;
+	return &roster->entries[cell];
+}
+
+void
+roster_clear(struct roster *roster, int cell)
+{
+	struct entry	*entry = roster_at(roster, cell);
+
+	mailbox_close(entry->mail);
+	ack_close(entry->ack);
+	capture_close(entry->output);
+	free(entry->status);
+	if (entry->pidfd != -1)
+		close(entry->pidfd);
+	*entry = (struct entry){ .pidfd = -1 };
+}
+
+int
+roster_cells(const struct roster *roster)
+{
+	return roster->count;
+}

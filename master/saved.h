@@ -1,0 +1,71 @@
+#ifndef MUSTER_SAVED_H
+#define MUSTER_SAVED_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "master/keep.h"
+#include "master/mirror.h"
+#include "master/setup.h"
+#include "master/sigq.h"
+
+/*
+ * A mirror read back, as hostile input: by an image of this version, an older
+ * or a newer one, after a crash that may have spoilt it. It is copied with
+ * pread(2) first and never mapped. Numbers in rows are in range as far as the
+ * layout goes; whether they make sense together is pool_restore()'s business.
+ */
+#define CRASH_FRAMES	32
+#define CRASHES		8		/* kept; fixed by the format */
+
+struct crash_saved {		/* append only; at most 496 bytes */
+	uint64_t nr;			/* from 1 */
+	int64_t	 mono_ms, wall_ms;
+	int32_t	 signal, code;		/* si_signo, si_code */
+	uint64_t addr;			/* si_addr if code > 0 */
+	int32_t	 sender;		/* pid if code <= 0 */
+	int32_t	 twin;			/* pid of the one that dumps core */
+	uint32_t nframes;
+	uint32_t spare;
+	uint64_t frames[CRASH_FRAMES];	/* less the load address */
+};
+
+struct birth_saved {		/* a fork was coming, or has just been */
+	int32_t	 cell, slot, generation;
+};
+
+struct slot_row {
+	int32_t	 slot;
+	struct slot_saved saved;
+};
+
+struct saved {
+	char			 version[32];	/* of the one who wrote */
+	bool			 has_pool;	/* else it crashed before */
+	struct pool_saved	 pool;
+	struct slot_row		*slots;		/* in order of number */
+	size_t			 nslots;
+	struct child_row	*children;	/* in order of cell */
+	size_t			 nchildren;
+	struct birth_saved	*births;
+	size_t			 nbirths;
+	struct setup_saved	*setup;		/* NULL: none whole */
+	struct sigq_pending	 signals;	/* for sigq_restore() */
+	struct crash_saved	 crashes[CRASHES];	/* oldest first */
+	size_t			 ncrashes;
+	struct keep_saved	*keeps;		/* in order of fd */
+	size_t			 nkeeps;
+	unsigned		 torn;		/* halves that were not whole */
+};
+
+/*
+ * From fd, which stays open. master is whose pid it must say: getpid(), in a
+ * trial getppid(), 0 for any. NULL with err.
+ */
+struct saved	*saved_read(int fd, pid_t master, struct err *err);
+void		 saved_free(struct saved *saved);
+
+#endif

@@ -1,0 +1,310 @@
+#include "master/start.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "master/adopt.h"
+#include "master/daemon.h"
+#include "master/generation.h"
+#include "master/keep.h"
+#include "master/leftovers.h"
+#include "master/listener.h"
+#include "master/logs.h"
+#include "master/master.h"
+#include "master/mirror.h"
+#include "master/options.h"
+#include "master/pidfile.h"
+#include "master/restore.h"
+#include "master/saved.h"
+#include "master/sigq.h"
+#include "master/survivors.h"
+#include "master/upgrade.h"
+
+/* What a start has made, for finish() to undo in reverse order. */
+struct start {
+	struct conf_source	 source;
+	struct daemon_parent	*parent;
+	struct mirror		*mirror;
+	struct pidfile		*pidfile;
+	struct generations	*generations;
+	struct survivors	*survivors;	/* with --adopt */
+	struct saved		*saved;		/* of the image before */
+	struct setup_master	 figures;
+	struct master		*master;
+};
+
+static int
+say(int code, const struct err *err)
+{
+	fprintf(stderr, "muster: %s\n", err->text);
+	return code;
+}
+
+static void
+init(struct start *s, const struct options *options)
+{
+	*s = (struct start){ .source = { options->file, options->settings,
+	    options->nsettings } };
+	s->figures = (struct setup_master){ .life_fds = { -1, -1 },
+	    .signal_fds = { -1, -1 }, .inbox_fds = { -1, -1 },
+	    .board_fd = -1, .pidfile_fd = -1, .daemon_fd = -1 };
+}
+
+static const struct conf *
+conf_now(const struct start *s)
+{
+	return generations_now(s->generations)->conf;
+}
+
+/* Who takes over the process's fate writes it down from the beginning. */
+static int
+open_mirror(struct start *s, struct err *err)
+{
+	if ((s->mirror = mirror_new(err)) == NULL)
+		return -1;
+	sigq_move(mirror_signals(s->mirror));
+	return keep_open(s->mirror, err);
+}
+
+static int
+make_master(struct start *s, enum heal_how how, struct err *err)
+{
+	struct master_parts	 parts = { s->generations, &s->source,
+				    s->parent, s->mirror, &s->figures,
+				    s->saved, s->survivors, how };
+
+	s->master = master_new(&parts, err);
+	/* What was kept is in the right hands now. */
+	saved_free(s->saved);
+	s->saved = NULL;
+	return s->master == NULL ? EX_OSERR : 0;
+}
+
+static void
+finish(struct start *s)
+{
+	if (s->master != NULL)
+		master_free(s->master);
+	sigq_close();
+	heal_disarm();
+	generations_free(s->generations);
+	survivors_free(s->survivors);
+	pidfile_drop(s->pidfile);
+	daemon_free(s->parent);
+	saved_free(s->saved);
+	sigq_move(NULL);
+	keep_forget();
+	mirror_free(s->mirror);
+}
+
+static int
+run(struct start *s)
+{
+	int	 code = master_run(s->master);
+	char	 text[512];
+
+	/* Whoever started us looks at stderr; the log has said it elsewhere. */
+	if (code == EX_TEMPFAIL &&
+	    strcmp(conf_now(s)->master.log, "stderr") != 0) {
+		snprintf(text, sizeof(text), "%s", conf_now(s)->master.log);
+		fprintf(stderr, "muster: no worker ever became ready: see "
+		    "%s\n", text);
+	}
+	return code;
+}
+
+/* ---- the first start */
+
+/* Both, as the second of two masters shall fail at the pidfile. */
+static int
+open_sockets(struct start *s, const struct options *options,
+    struct conf *conf, struct err *err)
+{
+	struct listener_set	*sockets;
+	int			 code = EX_OSERR;
+
+	if (conf->master.pidfile != NULL) {
+		s->pidfile = pidfile_take(conf->master.pidfile, &code, err);
+		if (s->pidfile == NULL)
+			return code;
+		s->figures.pidfile_fd = pidfile_fd(s->pidfile);
+		keep_add(s->figures.pidfile_fd, KEEP_PIDFILE);
+	}
+	if (options->adopt) {
+		s->survivors = survivors_find(conf->master.name, err);
+		if (s->survivors == NULL)
+			return EX_UNAVAILABLE;
+		sockets = adopt_sockets(s->survivors, conf, err);
+	} else {
+		sockets = listeners_open(conf, err);
+	}
+	if (sockets == NULL)
+		return EX_UNAVAILABLE;
+	s->generations = generations_new();
+	generations_add(s->generations, 1, conf, sockets);
+	return 0;
+}
+
+/* Each step has its place for a reason. 0, or the exit code with err. */
+static int
+begin(struct start *s, const struct options *options, struct conf *conf,
+    struct err *err)
+{
+	const char	*folder = conf->master.chdir;
+	int		 code;
+
+	if (folder != NULL && chdir(folder) == -1) {
+		err_sys(err, "cannot change to %s", folder);
+		return EX_OSERR;
+	}
+	/* Now, as all below belongs to the pid that we have then. */
+	if (conf->master.daemon && (s->parent = daemon_start(err)) == NULL)
+		return EX_OSERR;
+	conf_name_after_pid(conf);
+	sigq_ignore();
+	if (logs_open(conf, false, err) == -1)
+		return EX_OSERR;
+	/* The one step that may take long, while Ctrl+C still ends us. */
+	if (listeners_resolvable(conf, err) == -1)
+		return EX_UNAVAILABLE;
+	if (open_mirror(s, err) == -1 || leftovers_init(err) == -1)
+		return EX_OSERR;
+	s->figures.daemon_fd = daemon_fd(s->parent);
+	keep_add(s->figures.daemon_fd, KEEP_OTHER);
+	/* Before anybody can learn our pid: no signal is lost or kills us. */
+	if (sigq_open(err) == -1)
+		return EX_OSERR;
+	if ((code = open_sockets(s, options, conf, err)) != 0)
+		return code;
+	return make_master(s, HEAL_FRESH, err);
+}
+
+int
+start_fresh(const struct options *options, struct conf *conf)
+{
+	struct start	 s;
+	struct err	 err;
+	int		 code;
+
+	init(&s, options);
+	code = begin(&s, options, conf, &err);
+	if (code == 0)
+		code = run(&s);
+	else
+		say(code, &err);
+	if (s.generations == NULL)
+		conf_free(conf);
+	finish(&s);
+	return code;
+}
+
+/* ---- another image was here before */
+
+static int
+take_up(struct start *s, const struct heal_origin *origin, struct err *err)
+{
+	const struct conf_master	*conf;
+
+	if ((s->saved = saved_read(origin->state_fd, getpid(), err)) == NULL)
+		return -1;
+	if (s->saved->setup == NULL || !s->saved->has_pool)
+		return err_set(err, "the state is not complete");
+	s->figures = s->saved->setup->master;
+	if (open_mirror(s, err) == -1)
+		return -1;
+	keep_check(s->saved->keeps, s->saved->nkeeps);
+	s->generations = restore_generations(s->saved, err);
+	if (s->generations == NULL)
+		return -1;
+	conf = &conf_now(s)->master;
+	s->parent = daemon_restore(s->figures.daemon_fd);
+	if (logs_open(conf_now(s), conf->daemon && s->parent == NULL,
+	    err) == -1)
+		return -1;
+	if (conf->pidfile != NULL) {
+		s->pidfile = pidfile_restore(conf->pidfile,
+		    s->figures.pidfile_fd, err);
+		if (s->pidfile == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+go_on(struct start *s, const struct heal_origin *origin, struct err *err)
+{
+	int	 code;
+
+	sigq_ignore();
+	if (leftovers_init(err) == -1 || take_up(s, origin, err) == -1)
+		return EX_OSERR;
+	sigq_restore(&s->saved->signals);
+	if (sigq_reopen(s->figures.signal_fds, err) == -1)
+		return EX_OSERR;
+	if ((code = make_master(s, origin->how, err)) == 0)
+		close(origin->state_fd);
+	return code;
+}
+
+int
+start_again(const struct options *options, const struct heal_origin *origin)
+{
+	struct start	 s;
+	struct err	 err, back;
+	int		 code;
+
+	init(&s, options);
+	if ((code = go_on(&s, origin, &err)) != 0) {
+		/* The binary that was here before can; nothing was touched. */
+		log_event(EV_UPGRADE_FAILED, log_str("msg", err.text));
+		if (origin->how == HEAL_UPGRADE &&
+		    upgrade_back(origin->state_fd, &back) == -1)
+			log_event(EV_UPGRADE_FAILED, log_str("msg",
+			    back.text));
+		return say(code, &err);
+	}
+	code = run(&s);
+	finish(&s);
+	return code;
+}
+
+/* ---- a trial */
+
+static int
+try_it(const struct options *options, const struct heal_origin *origin,
+    struct err *err)
+{
+	struct conf_source	 source = { options->file, options->settings,
+				    options->nsettings };
+	struct conf_errors	 errors = { 0 };
+	struct conf		*conf;
+	struct saved		*saved;
+
+	if ((conf = conf_load(&source, &errors)) == NULL) {
+		err_set(err, "%s", errors.lines[0]);
+		conf_errors_free(&errors);
+		return -1;
+	}
+	conf_free(conf);
+	if ((saved = saved_read(origin->state_fd, getppid(), err)) == NULL)
+		return -1;
+	if (saved->setup == NULL || !saved->has_pool)
+		err_set(err, "the state is not complete");
+	else
+		err->text[0] = '\0';
+	saved_free(saved);
+	return err->text[0] == '\0' ? 0 : -1;
+}
+
+int
+start_trial(const struct options *options, const struct heal_origin *origin)
+{
+	struct err	 err;
+	bool		 ok = try_it(options, origin, &err) == 0;
+
+	return upgrade_trial_answer(origin->reply_fd, ok ? NULL : &err);
+}

@@ -1,0 +1,333 @@
+#include "master/supervise.h"
+
+#include <sys/random.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/board.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "master/acks.h"
+#include "master/capture.h"
+#include "master/generation.h"
+#include "master/health.h"
+#include "master/inbox.h"
+#include "master/keep.h"
+#include "master/keepsake.h"
+#include "master/listener.h"
+#include "master/mailbox.h"
+#include "master/policy.h"
+#include "master/pool_save.h"
+#include "master/proc.h"
+#include "master/reload.h"
+#include "master/roster.h"
+#include "master/spawn.h"
+#include "master/supervise_priv.h"
+#include "master/survivors.h"
+#include "master/systemd.h"
+#include "master/turnout.h"
+
+/* The shell's parts: made, connected, taken apart. What it does each turn is
+ * in supervise.c. */
+
+/* Lost log lines are tried to be told of ever more rarely. */
+#define LOG_RETRY_MAX_MS	60000
+
+/* ---- what calls us */
+
+void
+supervise_arm(struct event *timer, int64_t delay_ms)
+{
+	struct timeval	 tv = clock_timeval(delay_ms);
+
+	evtimer_add(timer, &tv);
+}
+
+static void
+run(void *arg)
+{
+	supervise_run(arg);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervise	*s = arg;
+
+	(void)fd;
+	(void)what;
+	supervise_run(s);
+}
+
+static void
+on_log_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervise	*s = arg;
+
+	(void)fd;
+	(void)what;
+	log_retry();
+	if (!log_lossy())
+		return;
+	if ((s->log_retry_ms *= 2) > LOG_RETRY_MAX_MS)
+		s->log_retry_ms = LOG_RETRY_MAX_MS;
+	supervise_arm(s->log_retry, s->log_retry_ms);
+}
+
+static void
+on_tell(void *arg, const struct pool_tell *tell)
+{
+	struct supervise	*s = arg;
+
+	report_tell(&s->report, tell);
+	switch (tell->kind) {
+	case TELL_READY:
+		report_pool_ready(&s->report, s->pool);
+		s->p.ready(s->p.arg);
+		break;
+	case TELL_ALIVE:
+		hear_ready(s, tell->child);
+		break;
+	case TELL_RENEW_DONE:
+	case TELL_RENEW_FAILED:
+		s->renewal = *tell;
+		s->renewal.child = NULL;	/* it may be gone by then */
+		s->renewal_told = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- life */
+
+static uint64_t
+random_seed(void)
+{
+	uint64_t	 seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) !=
+	    (ssize_t)sizeof(seed))
+		seed = (uint64_t)clock_now_us() ^ (uint64_t)getpid();
+	return seed;
+}
+
+static struct event *
+timer_new(struct supervise *s, event_callback_fn callback, int priority)
+{
+	struct event	*timer = evtimer_new(s->p.base, callback, s);
+
+	if (timer != NULL)
+		event_priority_set(timer, priority);
+	return timer;
+}
+
+static int
+open_spawner(struct supervise *s, struct err *err)
+{
+	struct spawn_parts	 parts = {
+		.generations = s->p.generations,
+		.environment = s->p.environment, .board = s->board,
+		.inbox = s->inbox, .mailroom = s->mailroom, .acks = s->acks,
+		.captures = s->captures, .roster = s->roster,
+		.mirror = s->p.mirror, .pool = s->pool, .report = &s->report,
+		.life = keepsake_life(s),
+	};
+
+	s->spawner = spawner_new(&parts, err);
+	return s->spawner == NULL ? -1 : 0;
+}
+
+static int
+open_timers(struct supervise *s, struct err *err)
+{
+	s->timer = timer_new(s, on_timer, PRIORITY_FACTS);
+	s->turn = timer_new(s, on_timer, PRIORITY_TURNS);
+	s->log_retry = timer_new(s, on_log_retry, PRIORITY_TURNS);
+	if (s->timer == NULL || s->turn == NULL || s->log_retry == NULL)
+		return err_set(err, "cannot make the master's timers");
+	return 0;
+}
+
+static void
+on_changed(void *arg)
+{
+	struct supervise	*s = arg;
+
+	health_set(s->health);
+	keepsake_setup(s);
+	s->p.changed(s->p.arg);
+}
+
+static void
+on_reload_begun(void *arg)
+{
+	systemd_reloading(((struct supervise *)arg)->p.systemd);
+}
+
+static void
+on_reload_ended(void *arg, const struct err *err)
+{
+	(void)err;
+	systemd_ready(((struct supervise *)arg)->p.systemd);
+}
+
+static const struct listener_set *
+set_of(void *arg, int generation)
+{
+	struct supervise	*s = arg;
+
+	return generations_of(s->p.generations, generation)->sockets;
+}
+
+static void
+open_parts(struct supervise *s)
+{
+	struct health_parts	 health = { s->p.base, PRIORITY_FACTS,
+				    s->p.generations, s->pool, s->board,
+				    s->roster, run, s };
+	struct reload_parts	 reload = { s->p.base, PRIORITY_FACTS,
+				    s->p.source, s->p.generations, s->pool,
+				    on_changed, on_reload_begun,
+				    on_reload_ended, run, s };
+
+	s->health = health_new(&health);
+	health_set(s->health);
+	s->turnout = turnout_new(s->p.base, PRIORITY_FACTS, s->pool, set_of,
+	    run, s);
+	s->reload = reload_new(&reload);
+}
+
+static struct pool *
+first_pool(struct supervise *s, int64_t now_ms)
+{
+	const struct generation	*first = generations_now(s->p.generations);
+	struct pool_policy	 policy = policy_of(first->conf,
+				    first->sockets);
+
+	return pool_new(&policy, first->conf->pool.workers, random_seed(),
+	    on_tell, s, now_ms);
+}
+
+struct supervise *
+supervise_new(const struct supervise_parts *parts, struct err *err)
+{
+	struct supervise	*s = xcalloc(1, sizeof(*s));
+
+	s->p = *parts;
+	s->armed_ms = -1;
+	s->last_run_ms = clock_now_ms();
+	s->roster = roster_new();
+	report_init(&s->report, parts->generations, s->roster);
+	s->pool = parts->saved != NULL ?
+	    keepsake_pool(s, random_seed(), on_tell, err) :
+	    first_pool(s, s->last_run_ms);
+	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
+	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
+	    open_timers(s, err) == -1) {
+		supervise_free(s);
+		return NULL;
+	}
+	open_parts(s);
+	if (parts->saved != NULL)
+		keepsake_workers(s);
+	keepsake_setup(s);
+	return s;
+}
+
+void
+supervise_free(struct supervise *s)
+{
+	struct event	**timers[] = { &s->timer, &s->turn, &s->log_retry };
+	size_t		 i;
+
+	for (i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+		if (*timers[i] != NULL)
+			event_free(*timers[i]);
+	reload_free(s->reload);
+	spawner_free(s->spawner);
+	turnout_free(s->turnout);
+	health_free(s->health);
+	pool_free(s->pool);
+	roster_free(s->roster);
+	acks_free(s->acks);
+	captures_free(s->captures);
+	mailroom_free(s->mailroom);
+	inbox_free(s->inbox);
+	board_free(s->board);
+	free(s);
+}
+
+/*
+ * Each takes the place it had; then all are replaced, as they were started by
+ * a configuration that nobody knows.
+ */
+void
+supervise_adopt(struct supervise *s, const struct survivors *survivors)
+{
+	const struct survivor	*it;
+	struct child		*child;
+	struct entry		*entry;
+	struct err		 err;
+	size_t			 i;
+	int			 cell;
+
+	for (i = 0; i < survivors->count; i++) {
+		it = &survivors->list[i];
+		if ((cell = board_take(s->board, &err)) == -1)
+			break;
+		child = pool_adopt_child(s->pool, it->pid, it->slot,
+		    it->generation, cell, clock_now_ms());
+		if (child == NULL) {
+			board_release(s->board, cell);
+			continue;
+		}
+		entry = roster_at(s->roster, cell);
+		*entry = (struct entry){ .pid = it->pid, .slot = it->slot,
+		    .generation = it->generation, .program = it->program,
+		    .pidfd = fcntl(it->pidfd, F_DUPFD_CLOEXEC, 3),
+		    .born_us = clock_now_us() };
+		keep_add(entry->pidfd, KEEP_PIDFD);
+		log_event(EV_SURVIVOR_FOUND, log_int("slot", it->slot),
+		    log_int("pid", it->pid), log_int("gen", it->generation));
+		reap_watch(s, cell);
+	}
+	if (survivors->count > 0)
+		pool_renew(s->pool, clock_now_ms());
+}
+
+void
+supervise_write_down(struct supervise *s)
+{
+	keepsake_setup(s);
+	keepsake_turn(s);
+}
+
+bool
+supervise_is_ready(const struct supervise *s)
+{
+	return pool_announced(s->pool);
+}
+
+struct pool *
+supervise_pool(struct supervise *s)
+{
+	return s->pool;
+}
+
+struct reload *
+supervise_reload(struct supervise *s)
+{
+	return s->reload;
+}
+
+void
+supervise_count_active(struct supervise *s)
+{
+	health_count_active(s->health);
+}

@@ -1,0 +1,54 @@
+#ifndef MUSTER_SUPERVISE_PRIV_H
+#define MUSTER_SUPERVISE_PRIV_H
+
+#include "master/pool.h"
+#include "master/report.h"
+#include "master/supervise.h"
+
+struct event;
+
+/*
+ * The shell's inside, shared by supervise.c (life, the turn), hear.c (what
+ * workers say), reap.c (how they end) and keepsake.c (what is written down).
+ */
+struct supervise {
+	struct supervise_parts	 p;
+	struct pool		*pool;
+	struct board		*board;
+	struct inbox		*inbox;		/* built-in apps' */
+	struct mailroom		*mailroom;	/* programs' */
+	struct acks		*acks;
+	struct captures		*captures;
+	struct roster		*roster;
+	struct health		*health;
+	struct turnout		*turnout;
+	struct spawner		*spawner;
+	struct reload		*reload;
+	struct event		*timer;		/* the pool's next deadline */
+	struct event		*turn;		/* more forks, next turn */
+	struct event		*log_retry;
+	int64_t			 log_retry_ms;
+	int64_t			 armed_ms;	/* timer's time, or -1 */
+	int64_t			 last_run_ms;
+	bool			 over;
+	/* How a renewal ended, to be acted on outside of the pool. */
+	struct pool_tell	 renewal;
+	bool			 renewal_told;
+	struct report		 report;
+};
+
+/* supervise_life.c */
+void	supervise_arm(struct event *timer, int64_t delay_ms);
+
+/* hear.c */
+int	hear_open(struct supervise *s, struct err *err);
+/* It is ready, by its own word or by having lived long enough. */
+void	hear_ready(struct supervise *s, const struct child_info *info);
+/* All that was said so far: last words before a death is judged. */
+void	hear_last_words(struct supervise *s, const struct child_info *info);
+
+/* reap.c */
+/* Wait for the end of a worker that is no child of ours (its entry's pidfd). */
+void	reap_watch(struct supervise *s, int cell);
+
+#endif

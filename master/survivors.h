@@ -1,0 +1,63 @@
+#ifndef MUSTER_SURVIVORS_H
+#define MUSTER_SURVIVORS_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/addr.h"
+#include "common/err.h"
+
+/*
+ * The workers that a killed master left, found by the instance's name: for
+ * muster --adopt. Built-in workers are known by their title, programs by the
+ * MUSTER_ variables they were started with (one that writes its title over
+ * its environment, as nginx does, is not found). What they say of themselves
+ * is checked twice, the second time with a pidfd in hand, so that a number
+ * that now is another process's is never taken for a worker.
+ *
+ * As root workers of any user are found, else our own. Runs at the start,
+ * before anything depends on us: it reads all of /proc.
+ */
+struct survivor {
+	pid_t	 pid;
+	int	 pidfd;		/* owned by the list, close-on-exec */
+	uid_t	 uid;		/* for root: is it the workers' user? */
+	int	 slot;
+	int	 generation;	/* 0: not known (a built-in worker) */
+	bool	 program;
+	uint64_t start;		/* clock ticks since boot */
+};
+
+struct survivors {
+	struct survivor	*list;	/* by slot, the older process first */
+	size_t		 count;
+};
+
+/*
+ * NULL with err if a living master of that name is there, or /proc cannot be
+ * read; an empty list is none.
+ */
+struct survivors	*survivors_find(const char *name, struct err *err);
+void			 survivors_free(struct survivors *survivors);
+
+/*
+ * A stream socket that listens at addr, taken from a survivor, or from the
+ * first that has one (pidfd_getfd(2)): close-on-exec, the caller's. Of addr
+ * NULL as host means all addresses, 0 as port any; names are not resolved. -1
+ * with err: nobody has one, or we may not take it.
+ */
+int			 survivor_socket(const struct survivor *survivor,
+			    const struct addr *addr, struct err *err);
+int			 survivors_socket(const struct survivors *survivors,
+			    const struct addr *addr, struct err *err);
+
+/*
+ * Drop those that hold none of these sockets (st_ino): whoever only looks
+ * like a worker, or serves something else.
+ */
+void			 survivors_keep(struct survivors *survivors,
+			    const ino_t *sockets, size_t count);
+
+#endif
