@@ -1,7 +1,9 @@
 /*
  * Real programs, unmodified, as workers: each under load through scaling, a
  * rolling reload, a killed worker and a graceful stop. A row is a recipe; the
- * README shows them.
+ * README shows them. Some close, when they are told to stop, connections that
+ * they accepted and did not read from yet: for those, cuts bounds what a stop
+ * may cost (one request of each client), and all others lose nothing at all.
  */
 #include "tests/system/programs.h"
 
@@ -29,11 +31,13 @@ LIFE(gunicorn_with_uvicorn,
     .needs = { "/usr/bin/gunicorn", "/usr/bin/uvicorn" },
     .preset = "gunicorn",
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k",
-	"uvicorn.workers.UvicornWorker", "asgi:app" })
+	"uvicorn.workers.UvicornWorker", "asgi:app" },
+    .cuts = 4)
 
 LIFE(uvicorn,
     .needs = { "/usr/bin/uvicorn" }, .preset = "uvicorn",
-    .command = { "/usr/bin/uvicorn", "--fd", "{fd:0}", "asgi:app" })
+    .command = { "/usr/bin/uvicorn", "--fd", "{fd:0}", "asgi:app" },
+    .cuts = 4)
 
 LIFE(daphne,
     .needs = { "/usr/bin/daphne" }, .preset = "daphne",
@@ -48,7 +52,8 @@ LIFE(asyncio,
 LIFE(aiohttp,
     .needs = { "/usr/lib/python3/dist-packages/aiohttp/__init__.py" },
     .preset = "aiohttp",
-    .command = { "/usr/bin/python3", "@FIX@/aiohttp_app.py" })
+    .command = { "/usr/bin/python3", "@FIX@/aiohttp_app.py" },
+    .cuts = 4)
 
 LIFE(tornado,
     .needs = { "/usr/lib/python3/dist-packages/tornado/__init__.py" },
@@ -86,12 +91,14 @@ LIFE(node_cluster,
 LIFE(puma,
     .needs = { "/usr/bin/puma" }, .preset = "puma",
     .command = { "/usr/bin/puma", "-b", "tcp://{addr:0}",
-	"@FIX@/config.ru" })
+	"@FIX@/config.ru" },
+    .cuts = 4)
 
 LIFE(puma_bound_to_activated_sockets,
     .needs = { "/usr/bin/puma" }, .preset = "puma",
     .command = { "/usr/bin/puma", "--bind-to-activated-sockets", "only",
-	"@FIX@/config.ru" })
+	"@FIX@/config.ru" },
+    .cuts = 4)
 
 LIFE(unicorn,
     .needs = { "/usr/bin/unicorn" }, .preset = "unicorn",
@@ -109,7 +116,7 @@ LIFE(starman,
     .needs = { "/usr/bin/starman" }, .preset = "starman",
     .command = { "/usr/bin/starman", "--workers", "4",
 	"--disable-keepalive", "@FIX@/app.psgi" },
-    .close_only = true, .cuts = 4)	/* a child drops what it just took */
+    .close_only = true, .cuts = 4)
 
 LIFE(twiggy,
     .needs = { "/usr/bin/twiggy" }, .preset = "twiggy",
@@ -120,7 +127,8 @@ LIFE(mojolicious_prefork,
     .preset = "mojo",
     .command = { "/bin/sh", "-c", "exec perl @FIX@/mojo.pl prefork "
 	"-m production -w 1 -P @DIR@/$$.pid "
-	"-l 'http://127.0.0.1?fd={fd:0}'" })
+	"-l 'http://127.0.0.1?fd={fd:0}'" },
+    .cuts = 4)
 
 LIFE(server_starter,
     .needs = { "/usr/share/perl5/Server/Starter.pm" },
