@@ -34,12 +34,13 @@ OBJ	:= $(SRC:%.c=$(BUILD)/obj/%.o)
 PARTS	:= $(filter-out $(BUILD)/obj/master/main.o,$(OBJ))
 UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
 SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
+EXACT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/exact/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 .PHONY: all run test unit system sim soak bench lint valgrind fuzz deps \
-	deps-test deps-lint install uninstall clean
+	deps-test deps-programs deps-lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: | deps
@@ -59,6 +60,12 @@ $(BUILD)/obj/%.o: %.c
 
 DEPS	  := gcc libc6-dev pkg-config libevent-dev libinih-dev libbsd-dev
 DEPS_TEST := libcriterion-dev libcap2-bin procps
+# Programs that the tests run as workers, with their tests' own needs.
+DEPS_PROGRAMS := gunicorn uvicorn daphne python3-aiohttp python3-websockets \
+	     python3-socketio python3-tornado python3-twisted \
+	     uwsgi-core uwsgi-plugin-python3 nodejs node-ws puma unicorn \
+	     starman twiggy libmojolicious-perl libserver-starter-perl \
+	     nginx-light php8.2-fpm haproxy lighttpd h2o
 DEPS_LINT := clang clang-tidy cppcheck mandoc shellcheck valgrind \
 	     libclang-rt-dev systemd
 
@@ -66,6 +73,8 @@ deps:
 	@sh tests/deps $(DEPS)
 deps-test: deps
 	@sh tests/deps $(DEPS_TEST)
+deps-programs: deps
+	@sh tests/deps -o $(DEPS_PROGRAMS)
 deps-lint: deps
 	@sh tests/deps $(DEPS_LINT)
 
@@ -75,7 +84,7 @@ TESTBIN	 = $(BUILD)/tests
 TESTENV	 = MUSTER=$(abspath $(BUILD)/muster) TESTS=$(abspath tests)
 HARNESS	 = $(TESTENV) $(TESTBIN)/harness
 
-test: deps-test
+test: deps-test deps-programs
 	@$(MAKE) --no-print-directory run-tests
 
 # Programs that the tests start, next to the tests; plain, whatever these are.
@@ -91,7 +100,7 @@ run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 unit sim: deps-test
 	@$(MAKE) --no-print-directory $(TESTBIN)/harness $(TESTBIN)/$@
 	$(HARNESS) 240 $(TESTBIN)/$@ $(TESTFLAGS)
-system: deps-test
+system: deps-test deps-programs
 	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
 	    $(TESTBIN)/system
 	$(HARNESS) 420 $(TESTBIN)/system $(TESTFLAGS)
@@ -115,9 +124,12 @@ $(TESTBIN)/unit: $(UNIT) $(PARTS)
 $(TESTBIN)/sim: $(SIM) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
-$(TESTBIN)/system: $(SYSTEM)
+$(TESTBIN)/system: $(SYSTEM) $(filter-out %/main.o,$(EXACT))
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ -lcriterion -lutil
+$(TESTBIN)/exact: $(EXACT) $(BUILD)/obj/tests/system/net.o
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^
 
 # ---- figures: each beside its bare twin, in one run
 
@@ -178,4 +190,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d)
+-include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d) \
+	 $(EXACT:.o=.d)

@@ -202,13 +202,15 @@ crowd_start(const char *addr, int clients)
 {
 	struct crowd *crowd = mmap(NULL, sizeof(*crowd),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
 
 	cr_assert_neq(crowd, MAP_FAILED);
 	snprintf(crowd->addr, sizeof(crowd->addr), "%s", addr);
 	crowd->clients = clients;
-	if ((crowd->pid = fork()) == 0)
+	if ((pid = fork()) == 0)
 		run(crowd);
-	cr_assert_gt(crowd->pid, 0);
+	cr_assert_gt(pid, 0);
+	crowd->pid = pid;	/* by us alone: the child would write 0 */
 	cr_assert(eventually(atomic_load(&crowd->answered) > 20),
 	    "the crowd gets no answers");
 	return crowd;
