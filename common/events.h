@@ -100,6 +100,8 @@ X(STRANGER_EXIT, "stranger.exit", DEBUG, "pid",				\
     "a child that is no worker was reaped")				\
 X(MEMORY_ENDED, "memory.ended", ERROR, "bytes",				\
     "no memory for so many bytes; the process aborts")			\
+X(STATE_NOTE, "state.note", WARN, "msg fd error",			\
+    "something cannot be kept for the case that the master becomes another image") \
 X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
     "the event loop met something that should not happen")
 
