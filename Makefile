@@ -34,6 +34,8 @@ PARTS	:= $(filter-out $(BUILD)/obj/master/main.o,$(OBJ))
 UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
 SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+FIXTURE	:= $(patsubst tests/fixtures/%.c,$(BUILD)/fixtures/%,\
+	   $(wildcard tests/fixtures/*.c))
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -100,9 +102,13 @@ soak: deps-test
 $(TESTBIN)/harness: $(BUILD)/obj/tests/harness.o
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $<
-$(TESTBIN)/unit: $(UNIT) $(PARTS)
+$(TESTBIN)/unit: $(UNIT) $(PARTS) | $(FIXTURE)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
+# Programs that unit tests start: what cannot be tried in one's own process.
+$(BUILD)/fixtures/%: $(BUILD)/obj/tests/fixtures/%.o $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS)
 $(TESTBIN)/sim: $(SIM) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
@@ -160,4 +166,6 @@ uninstall:
 clean:
 	rm -rf build
 
+.PRECIOUS: $(BUILD)/obj/tests/fixtures/%.o
+-include $(wildcard $(BUILD)/obj/tests/fixtures/*.d)
 -include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d)
