@@ -239,7 +239,7 @@ put(struct mirror *m, enum state_part part, int nr, const char *what,
 
 	len = state_half_size(parts[0].len, parts[1].len);
 	if (nr < 0 || (uint32_t)nr >= region->count || len > region->row / 2) {
-		errno = E2BIG;
+		errno = ENOSPC;
 		lose(m, what);
 		return;
 	}

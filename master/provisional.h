@@ -10,18 +10,18 @@
 #include "master/pool_save.h"
 #else
 struct pool_saved {
-	int64_t	 started_ms;
 	int32_t	 target, generation, phase, stops;
+	int64_t	 started_ms;
 };
 
 struct slot_saved {
-	int64_t	 fill_at_ms;
 	int32_t	 nr, open, parked, failures;
+	int64_t	 fill_at_ms;
 };
 
 struct child_saved {
-	int64_t	 since_ms, deadline_ms;
 	int32_t	 pid, slot, generation, cell;
+	int64_t	 since_ms, deadline_ms;
 };
 #endif
 

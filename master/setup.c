@@ -134,9 +134,10 @@ read_generation(struct setup_saved *setup, const struct unpack_field *from)
 static int
 read_fds(struct setup_listener *to, const struct unpack_field *field)
 {
-	if (to->fds != NULL || field->len == 0 ||
-	    field->len % sizeof(*to->fds) != 0)
+	if (to->fds != NULL || field->len % sizeof(*to->fds) != 0)
 		return -1;
+	if (field->len == 0)
+		return 0;
 	to->nfds = field->len / sizeof(*to->fds);
 	to->fds = xcalloc(to->nfds, sizeof(*to->fds));
 	memcpy(to->fds, field->data, field->len);
