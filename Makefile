@@ -36,6 +36,7 @@ UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
 SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
 EXACT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/exact/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+FIXTURE	:= $(BUILD)/fixtures/heal
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -88,8 +89,7 @@ test: deps-test deps-programs
 	@$(MAKE) --no-print-directory run-tests
 
 # Programs that the tests start, next to the tests; plain, whatever these are.
-FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/tests/%,$(wildcard \
-	    tests/fixtures/*.c))
+FIXTURES := $(BUILD)/tests/mis $(BUILD)/tests/show
 
 run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 	   $(TESTBIN)/sim $(TESTBIN)/system
@@ -118,9 +118,13 @@ $(FIXTURES): $(BUILD)/tests/%: tests/fixtures/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -g $(CFLAGS) -o $@ $<
 $(TESTBIN)/unit $(TESTBIN)/system: | $(FIXTURES)
-$(TESTBIN)/unit: $(UNIT) $(PARTS)
+$(TESTBIN)/unit: $(UNIT) $(PARTS) | $(FIXTURE)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
+# Programs that unit tests start: what cannot be tried in one's own process.
+$(BUILD)/fixtures/%: $(BUILD)/obj/tests/fixtures/%.o $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS)
 $(TESTBIN)/sim: $(SIM) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
@@ -192,3 +196,5 @@ clean:
 
 -include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d) \
 	 $(EXACT:.o=.d)
+.PRECIOUS: $(BUILD)/obj/tests/fixtures/%.o
+-include $(wildcard $(BUILD)/obj/tests/fixtures/*.d)
