@@ -19,6 +19,7 @@
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/heal.h"
+#include "master/keep.h"
 #include "master/logs.h"
 #include "master/options.h"
 #include "master/orders.h"
@@ -384,6 +385,8 @@ master_new(const struct master_parts *parts, struct err *err)
 	if (parts->how == HEAL_FRESH)
 		parts->figures->had_terminal = has_terminal();
 	sigq_fds(parts->figures->signal_fds);
+	keep_add(parts->figures->signal_fds[0], KEEP_SIGNALS);
+	keep_add(parts->figures->signal_fds[1], KEEP_SIGNALS);
 	proc_prepare();		/* before base_open(): it uses libevent, too */
 	if ((m->base = base_open(err)) == NULL) {
 		free(m);
