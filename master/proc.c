@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "master/heal.h"
 #include "master/keep.h"
 #include "master/sigq.h"
 #include "worker/worker.h"
@@ -43,6 +44,7 @@ proc_spawn(const struct worker_boot *boot)
 	if (pid == 0) {
 		sigq_forget();
 		keep_forget();
+		heal_forget();
 		setpgid(0, 0);
 		_exit(worker_run(boot));
 	}
