@@ -320,6 +320,14 @@ on_slow(evutil_socket_t fd, short what, void *arg)
 	systemd_extend(m->systemd, 3 * SLOW_MS * 1000);
 }
 
+static bool
+on_stranger(void *arg, pid_t pid, const struct proc_death *death)
+{
+	struct master	*m = arg;
+
+	return upgrade_exited(m->upgrade, pid, death);
+}
+
 /* Does the pool get its turn? What becomes of workers is not judged. */
 static bool
 is_healthy(void *arg)
@@ -361,7 +369,8 @@ make_parts(struct master *m, struct err *err)
 		.figures = m->p.figures, .path = heal_path(),
 		.saved = m->p.saved, .again = m->p.how == HEAL_CRASH ||
 		    m->p.how == HEAL_GIVE_UP, .ready = on_ready,
-		.ended = on_ended, .changed = on_changed, .arg = m,
+		.ended = on_ended, .changed = on_changed,
+		.stranger = on_stranger, .arg = m,
 	};
 
 	if ((m->supervise = supervise_new(&parts, err)) == NULL)

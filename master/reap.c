@@ -89,6 +89,8 @@ supervise_reap(struct supervise *s)
 			gone(s, child, &death);
 			continue;
 		}
+		if (s->p.stranger(s->p.arg, pid, &death))
+			continue;
 		left = true;
 		log_event(EV_STRANGER_EXIT, log_int("pid", pid));
 	}
