@@ -57,51 +57,6 @@ proc_spawn(const struct worker_boot *boot)
 	return pid;
 }
 
-/* Async-signal-safe calls alone. */
-static void
-become(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd)
-{
-	struct {
-		char	 what;
-		char	 error[sizeof(int)];
-	} failure = { .what = PROC_NO_EXEC };
-	sigset_t	 none;
-	int		 error;
-
-	sigq_forget();
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
-		while (nkeep-- > 0)
-			fcntl(keep[nkeep], F_SETFD, 0);
-		sigemptyset(&none);
-		sigq_unblock(&none);
-		execve(path, argv, envp);
-	}
-	error = errno;
-	memcpy(failure.error, &error, sizeof(error));
-	if (write(fail_fd, &failure, sizeof(failure)) == -1) {
-		/* The exit code has to say it. */
-	}
-	_exit(127);
-}
-
-pid_t
-proc_fork_exec(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd)
-{
-	pid_t	 pid;
-
-	proc_hold_signals();
-	if ((pid = fork()) == 0)
-		become(path, argv, envp, keep, nkeep, fail_fd);
-	proc_release_signals();
-	if (pid != -1)
-		setpgid(pid, pid);
-	return pid;
-}
-
 void
 proc_signal(pid_t pid, int signo)
 {
@@ -153,6 +108,53 @@ proc_reap(pid_t pid, struct proc_death *death)
 	    usage.ru_stime.tv_usec;
 	death->peak_rss = (int64_t)usage.ru_maxrss * 1024;
 	return true;
+}
+
+/* ---- another program */
+
+/* Async-signal-safe calls alone. */
+static void
+become(const char *path, char *const argv[], char *const envp[],
+    const int keep[], size_t nkeep, int fail_fd)
+{
+	struct {
+		char	 what;
+		char	 error[sizeof(int)];
+	} failure = { .what = PROC_NO_EXEC };
+	sigset_t	 none;
+	int		 error;
+
+	sigq_forget();
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+		while (nkeep-- > 0)
+			fcntl(keep[nkeep], F_SETFD, 0);
+		sigemptyset(&none);
+		sigq_unblock(&none);
+		execve(path, argv, envp);
+	}
+	error = errno;
+	memcpy(failure.error, &error, sizeof(error));
+	if (write(fail_fd, &failure, sizeof(failure)) == -1) {
+		/* The exit code has to say it. */
+	}
+	_exit(127);
+}
+
+pid_t
+proc_fork_exec(const char *path, char *const argv[], char *const envp[],
+    const int keep[], size_t nkeep, int fail_fd)
+{
+	pid_t	 pid;
+
+	proc_hold_signals();
+	if ((pid = fork()) == 0)
+		become(path, argv, envp, keep, nkeep, fail_fd);
+	proc_release_signals();
+	if (pid != -1)
+		setpgid(pid, pid);
+	return pid;
 }
 
 /* ---- what proc(5) says */
