@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/base.h"
+#include "master/crash.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/heal.h"
@@ -48,6 +49,7 @@ struct master {
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
 	bool			 gives_up;	/* crashed too often */
+	struct crash_saved	 crash;		/* the last; nr 0: none */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -409,6 +411,8 @@ master_new(const struct master_parts *parts, struct err *err)
 		return NULL;
 	}
 	on_changed(m);
+	if (m->p.saved != NULL && m->p.saved->ncrashes > 0)
+		m->crash = m->p.saved->crashes[m->p.saved->ncrashes - 1];
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -467,6 +471,9 @@ begin(struct master *m)
 		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
+	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
+		crash_report(&m->crash,
+		    pool_live(supervise_pool(m->supervise)));
 	/* Ones who died while we were away are found by looking. */
 	if (m->p.how != HEAL_FRESH)
 		supervise_reap(m->supervise);
