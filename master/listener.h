@@ -132,7 +132,7 @@ struct listener		*listener_set_nth(const struct listener_set *set,
 /* NULL has none. */
 bool			 listener_set_has(const struct listener_set *set,
 			    const struct listener *listener);
-/* Is any of them steered (reuseport)? Then CONF_REUSEPORT_SLOTS slots at most. */
+/* Is any of them steered (reuseport)? NULL has none. Then CONF_REUSEPORT_SLOTS slots at most. */
 bool			 listeners_steered(const struct listener_set *set);
 
 /* ---- single ones */

@@ -22,6 +22,7 @@
 #include "master/heal.h"
 #include "master/keep.h"
 #include "master/logs.h"
+#include "master/mirror.h"
 #include "master/options.h"
 #include "master/orders.h"
 #include "master/pool.h"
@@ -208,7 +209,10 @@ on_tried(void *arg, const char *version, const char *why)
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
 	supervise_write_down(m->supervise);
-	upgrade_exec(m->p.mirror, NULL, &err);
+	if (mirror_lost(m->p.mirror) > 0)
+		err_set(&err, "the state could not be written down whole");
+	else
+		upgrade_exec(m->p.mirror, NULL, &err);
 	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
 	    log_str("msg", err.text));
 }

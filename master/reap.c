@@ -105,7 +105,13 @@ static bool
 dismiss(void *arg, int pid)
 {
 	struct supervise	*s = arg;
+	const struct saved	*saved = s->p.saved;
+	size_t			 i;
 
+	/* The twin that dumps the crash's core is nobody's business. */
+	for (i = 0; i < saved->ncrashes; i++)
+		if (saved->crashes[i].twin == pid)
+			return true;
 	if (pool_find(s->pool, pid) == NULL)
 		proc_signal(pid, SIGTERM);
 	return true;
