@@ -89,6 +89,7 @@ enum tell_kind {
 	TELL_LEAVING,		/* child: it stops by itself */
 };
 
+/* What it points to is there as long as the callback runs. */
 struct pool_tell {
 	enum tell_kind		 kind;
 	int			 slot;
@@ -235,7 +236,10 @@ bool		 pool_gave_up(const struct pool *pool);	/* exit 75 */
 bool		 pool_killed_any(const struct pool *pool);	/* exit 1 */
 int		 pool_target(const struct pool *pool);
 bool		 pool_drained(const struct pool *pool);
-/* Of the workers to come; the newest that had a ready worker, 0: none yet. */
+/*
+ * Of the workers to come; the newest that had a ready worker, 0: none yet. The
+ * pool may ask for these two, and go back to that of any worker that starts.
+ */
 int		 pool_generation(const struct pool *pool);
 int		 pool_proven(const struct pool *pool);
 bool		 pool_renewing(const struct pool *pool);
