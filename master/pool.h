@@ -74,7 +74,7 @@ enum tell_kind {
 	TELL_READY,		/* the pool is ready */
 	TELL_GAVE_UP,		/* slot, n: failures; the start is given up */
 	TELL_SLOT_WAIT,		/* slot, n: failures, ms: delay */
-	TELL_SLOT_PARKED,	/* slot, n: exit code; -1: cannot be executed */
+	TELL_SLOT_PARKED,	/* slot, n: exit code, -1: no exec */
 	TELL_SLOT_BARRED,	/* the same of a successor */
 	TELL_CARE_WAIT,		/* slot, n: failed caretakers, ms: delay */
 	TELL_FORK_WAIT,		/* slot, n: failures, ms: delay */
@@ -220,7 +220,7 @@ struct child	*pool_spawned(struct pool *pool, const struct act *act,
 /* It could not be forked: the same later. */
 void		 pool_spawn_failed(struct pool *pool, const struct act *act,
 		    int64_t now_ms);
-/* The program cannot be executed: no use in another try, until one is wished. */
+/* The program cannot be executed: no other try, until one is wished. */
 void		 pool_hopeless(struct pool *pool, const struct act *act,
 		    int64_t now_ms);
 /* When pool_next() may have something without any fact, or -1: never. */
