@@ -195,6 +195,22 @@ Test(pool_save, signals_that_were_due_are_sent_after_all)
 	rig_end(&rig);
 }
 
+Test(pool_save, no_row_makes_it_start_more_than_the_policy_allows)
+{
+	struct pool_policy	 policy = rig_policy();
+	struct copy		 copy;
+	struct pool		*pool;
+
+	rig_ready(&rig, &policy, 2);
+	copy = copy_of(rig.pool);
+	copy.pool.target = 9999;
+	pool = pool_of(&copy, &(struct err){ "" });
+	cr_assert(ne(ptr, pool, NULL));
+	cr_expect(eq(int, pool_target(pool), policy.max_workers));
+	pool_free(pool);
+	rig_end(&rig);
+}
+
 /* ---- what has changed */
 
 Test(pool_save, each_change_is_said_once)
