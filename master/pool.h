@@ -74,7 +74,7 @@ enum tell_kind {
 	TELL_READY,		/* the pool is ready */
 	TELL_GAVE_UP,		/* slot, n: failures; the start is given up */
 	TELL_SLOT_WAIT,		/* slot, n: failures, ms: delay */
-	TELL_SLOT_PARKED,	/* slot, n: exit code; -1: cannot be executed */
+	TELL_SLOT_PARKED,	/* slot, n: exit code, -1: no exec */
 	TELL_SLOT_BARRED,	/* the same of a successor */
 	TELL_CARE_WAIT,		/* slot, n: failed caretakers, ms: delay */
 	TELL_FORK_WAIT,		/* slot, n: failures, ms: delay */
@@ -89,6 +89,7 @@ enum tell_kind {
 	TELL_LEAVING,		/* child: it stops by itself */
 };
 
+/* What it points to is there as long as the callback runs. */
 struct pool_tell {
 	enum tell_kind		 kind;
 	int			 slot;
@@ -219,7 +220,7 @@ struct child	*pool_spawned(struct pool *pool, const struct act *act,
 /* It could not be forked: the same later. */
 void		 pool_spawn_failed(struct pool *pool, const struct act *act,
 		    int64_t now_ms);
-/* The program cannot be executed: no use in another try, until one is wished. */
+/* The program cannot be executed: no other try, until one is wished. */
 void		 pool_hopeless(struct pool *pool, const struct act *act,
 		    int64_t now_ms);
 /* When pool_next() may have something without any fact, or -1: never. */
@@ -236,7 +237,10 @@ bool		 pool_gave_up(const struct pool *pool);	/* exit 75 */
 bool		 pool_killed_any(const struct pool *pool);	/* exit 1 */
 int		 pool_target(const struct pool *pool);
 bool		 pool_drained(const struct pool *pool);
-/* Of the workers to come; the newest that had a ready worker, 0: none yet. */
+/*
+ * Of the workers to come; the newest that had a ready worker, 0: none yet. The
+ * pool may ask for these two, and go back to that of any worker that starts.
+ */
 int		 pool_generation(const struct pool *pool);
 int		 pool_proven(const struct pool *pool);
 bool		 pool_renewing(const struct pool *pool);

@@ -177,6 +177,10 @@ pool_fact(struct pool *pool, struct child *child, enum child_event event,
 {
 	struct slot	*slot;
 
+	/* It has been taken as ready without its word, which comes now. */
+	if (event == ON_READY && pool->policy.alive != -1 &&
+	    child->info.ready_ms != -1)
+		return;
 	if (!step(pool, child, event, now_ms))
 		return;
 	if (event == ON_READY) {

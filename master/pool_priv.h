@@ -105,7 +105,7 @@ struct pool {
 	bool			 gave_up, killed_any, refuse_due;
 	bool			 ever_ready, announced;
 	int			 unsettled;
-	int			 target, remembered;	/* remembered: drained */
+	int			 target, remembered;	/* while drained */
 	bool			 drained;
 	int			 generation;	/* of workers to come */
 	int			 last_generation;	/* ever used */

@@ -33,6 +33,14 @@ timer_from(struct pool *pool, struct timer *timer,
 
 /* ---- the pool's row */
 
+/* Whatever a row says, or the limit was then. */
+static int
+at_most(const struct pool *pool, int target)
+{
+	return target > pool->policy.max_workers ? pool->policy.max_workers :
+	    target;
+}
+
 static int
 restore_pool(struct restore *r)
 {
@@ -43,8 +51,8 @@ restore_pool(struct restore *r)
 	if (wrong != NULL)
 		return err_set(r->err, "the pool's row: %s", wrong);
 	pool->phase = (enum pool_phase)row->phase;
-	pool->target = row->target;
-	pool->remembered = row->remembered;
+	pool->target = at_most(pool, row->target);
+	pool->remembered = row->remembered;	/* pool_undrain() limits it */
 	pool->generation = row->generation;
 	pool->last_generation = row->last_generation;
 	pool->proven = row->proven;

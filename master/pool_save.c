@@ -3,6 +3,11 @@
 #include "master/pool_priv.h"
 #include "master/pool_rows.h"
 
+/* Rows have no gaps, and are the same for every compiler. */
+_Static_assert(sizeof(struct pool_saved) == 72, "a gap in pool_saved");
+_Static_assert(sizeof(struct slot_saved) == 64, "a gap in slot_saved");
+_Static_assert(sizeof(struct child_saved) == 136, "a gap in child_saved");
+
 /* The pool as rows, and which of them have changed. */
 void
 child_touch(struct pool *pool, struct child *child)

@@ -120,7 +120,8 @@ backoff(struct pool *pool, int failures)
 	int64_t	 delay = pool->policy.backoff_min;
 	int	 i;
 
-	for (i = 1; i < failures && i < 64 && delay < pool->policy.backoff_max; i++)
+	for (i = 1; i < failures && i < 64 &&
+	    delay < pool->policy.backoff_max; i++)
 		delay *= 2;
 	if (delay > pool->policy.backoff_max)
 		delay = pool->policy.backoff_max;

@@ -139,7 +139,7 @@ void		 sim_settle(struct sim *sim);
 /* As much time passes; the shell was away if shift. */
 void		 sim_pass(struct sim *sim, int64_t ms, bool shift);
 
-/* ---- what processes do (sim.c) */
+/* ---- what processes do (facts.c) */
 
 void		 sim_fact(struct sim *sim, struct sim_proc *proc,
 		    enum child_event event);
@@ -170,7 +170,10 @@ void		 sim_renew(struct sim *sim);
 void		 sim_stop(struct sim *sim, bool fast);
 void		 sim_caretake(struct sim *sim, int slot);
 
-/* ---- the judge (judge.c, judge_turn.c) */
+/* ---- the judge (judge.c, judge_tell.c, judge_turn.c) */
+
+/* The least wait after so many failures; a quarter more is the most. */
+int64_t		 sim_least_wait(const struct sim *sim, int64_t failures);
 
 void		 sim_note(struct sim *sim, const char *what, int64_t a,
 		    int64_t b, int64_t c);
@@ -197,7 +200,7 @@ void		 sim_judge_full(struct sim *sim);
 /* Nobody serves who asked for a successor. */
 void		 sim_judge_retired(struct sim *sim);
 
-/* ---- schedules (play.c) */
+/* ---- schedules (play.c, draw.c) */
 
 /* The sanitizers cost several times as much: less deep then. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -224,6 +227,9 @@ struct sim_temper {
 	bool	 zero_limits;
 };
 
+void		 sim_draw_policy(struct sim *sim,
+		    const struct sim_temper *temper,
+		    struct pool_policy *policy);
 /*
  * One world of that temper: steps of mischief, a rest in which the pool must
  * become whole, and the end. Returns the steps made, 0 after a violation.

@@ -254,6 +254,11 @@ static const struct pool_policy	 policies[] = {
 	    .spawn_batch = 1, .backoff_min = 100, .backoff_max = 400,
 	    .min_uptime = 0, .boot_retries = 3, .surge = 2, .alive = -1,
 	    .max_age = 600, .fatal_codes = fatal_codes, .nfatal_codes = 1 },
+	{ .min_workers = 1, .max_workers = 3, .cull = POOL_CULL_OLDEST,
+	    .spawn_batch = 16, .backoff_min = 100, .backoff_max = 400,
+	    .min_uptime = 50, .boot_retries = 2, .surge = 2, .alive = 100,
+	    .limits = { .ready = 50, .graceful = 200, .kill = 70 },
+	    .fatal_codes = fatal_codes, .nfatal_codes = 1 },
 };
 
 static void
@@ -373,6 +378,11 @@ Test(exhaustive, in_the_midst_of_a_renewal)
 Test(exhaustive, in_the_midst_of_a_renewal_by_two)
 {
 	play_all(&policies[1], START(renewing), deep());
+}
+
+Test(exhaustive, in_the_midst_of_a_renewal_of_the_silent)
+{
+	play_all(&policies[2], START(renewing), deep());
 }
 
 Test(exhaustive, while_a_slot_backs_off)

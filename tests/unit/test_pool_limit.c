@@ -49,6 +49,19 @@ Test(pool_alive, is_cut_short_by_its_word)
 	rig_end(&rig);
 }
 
+/* A slow program says it when it has long been taken for ready. */
+Test(pool_alive, a_word_that_comes_later_is_no_surprise)
+{
+	struct pool_policy	 policy = alive_policy(1000);
+
+	rig_begin(&rig, &policy, 1);
+	rig_pass(&rig, 1000);
+	rig_fact(&rig, rig_child(&rig, 0), ON_READY);
+	cr_expect(eq(int, pool_ready(rig.pool), 1));
+	cr_expect(eq(int, rig_told(&rig, TELL_SURPRISE), 0));
+	rig_end(&rig);
+}
+
 Test(pool_alive, one_that_dies_before_has_failed)
 {
 	struct pool_policy	 policy = alive_policy(1000);
