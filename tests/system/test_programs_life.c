@@ -70,8 +70,10 @@ LIFE(pythons_http_server,
     .command = { "/usr/bin/python3", "@FIX@/http_server.py" },
     .close_only = true)
 
+/* Its READY=1 comes before it heeds the HUP that is to stop it. */
 LIFE(uwsgi,
     .needs = { "/usr/bin/uwsgi" }, .preset = "uwsgi",
+    .set = { "worker.ready=alive:1s" },
     .command = { "/usr/bin/uwsgi", "--plugin", "python3", "--protocol",
 	"http", "--wsgi-file", "@FIX@/wsgi.py" },
     .close_only = true)
@@ -84,7 +86,8 @@ LIFE(node,
 
 LIFE(node_cluster,
     .needs = { "/usr/bin/node" }, .preset = "node",
-    .command = { "/usr/bin/node", "@FIX@/cluster.js" })
+    .command = { "/usr/bin/node", "@FIX@/cluster.js" },
+    .cuts = 4)
 
 /* ---- Ruby */
 
@@ -100,8 +103,10 @@ LIFE(puma_bound_to_activated_sockets,
 	"@FIX@/config.ru" },
     .cuts = 4)
 
+/* A QUIT that comes while it boots is lost. */
 LIFE(unicorn,
     .needs = { "/usr/bin/unicorn" }, .preset = "unicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/unicorn", "-l", "{addr:0}", "@FIX@/config.ru" },
     .close_only = true)
 
