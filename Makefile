@@ -2,6 +2,7 @@
 
 PREFIX	?= /usr/local
 DESTDIR	?=
+UNITDIR	?= $(PREFIX)/lib/systemd/system
 CC	:= $(if $(filter default,$(origin CC)),gcc,$(CC))
 BUILD	:= build
 RUNFLAGS ?=
@@ -35,6 +36,7 @@ UNIT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/unit/*.c)))
 SYSTEM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/system/*.c)))
 EXACT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/exact/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
+FIXTURE	:= $(BUILD)/fixtures/heal
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
@@ -66,7 +68,7 @@ DEPS_PROGRAMS := gunicorn uvicorn daphne python3-aiohttp python3-websockets \
 	     starman twiggy libmojolicious-perl libserver-starter-perl \
 	     nginx-light php8.2-fpm haproxy lighttpd h2o
 DEPS_LINT := clang clang-tidy cppcheck mandoc shellcheck valgrind \
-	     libclang-rt-dev
+	     libclang-rt-dev systemd
 
 deps:
 	@sh tests/deps $(DEPS)
@@ -87,8 +89,7 @@ test: deps-test deps-programs
 	@$(MAKE) --no-print-directory run-tests
 
 # Programs that the tests start, next to the tests; plain, whatever these are.
-FIXTURES := $(patsubst tests/fixtures/%.c,$(BUILD)/tests/%,$(wildcard \
-	    tests/fixtures/*.c))
+FIXTURES := $(BUILD)/tests/mis $(BUILD)/tests/show
 
 run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 	   $(TESTBIN)/sim $(TESTBIN)/system
@@ -117,9 +118,13 @@ $(FIXTURES): $(BUILD)/tests/%: tests/fixtures/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -g $(CFLAGS) -o $@ $<
 $(TESTBIN)/unit $(TESTBIN)/system: | $(FIXTURES)
-$(TESTBIN)/unit: $(UNIT) $(PARTS)
+$(TESTBIN)/unit: $(UNIT) $(PARTS) | $(FIXTURE)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
+# Programs that unit tests start: what cannot be tried in one's own process.
+$(BUILD)/fixtures/%: $(BUILD)/obj/tests/fixtures/%.o $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS)
 $(TESTBIN)/sim: $(SIM) $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
@@ -160,19 +165,28 @@ build/fuzz/%: tests/fuzz/%.c $(filter-out master/main.c,$(SRC))
 
 # ---- installation
 
+UNITS	:= muster.service muster@.service muster.socket
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/doc/muster
+	    $(DESTDIR)$(PREFIX)/share/doc/muster \
+	    $(DESTDIR)$(UNITDIR)
 	install -m 755 $(BUILD)/muster $(DESTDIR)$(PREFIX)/sbin/muster
 	install -m 644 master/muster.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 common/muster.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 README.md LICENSE etc/muster.ini etc/muster.logrotate \
 	    $(DESTDIR)$(PREFIX)/share/doc/muster/
+	for unit in $(UNITS); do \
+		sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' etc/$$unit \
+		    >$(DESTDIR)$(UNITDIR)/$$unit && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/muster \
+	rm -f $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
+	    $(DESTDIR)$(PREFIX)/sbin/muster \
 	    $(DESTDIR)$(PREFIX)/share/man/man8/muster.8 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5/muster.conf.5
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/muster
@@ -182,3 +196,5 @@ clean:
 
 -include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d) \
 	 $(EXACT:.o=.d)
+.PRECIOUS: $(BUILD)/obj/tests/fixtures/%.o
+-include $(wildcard $(BUILD)/obj/tests/fixtures/*.d)

@@ -1,6 +1,7 @@
 #include "common/conf_value.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,7 +199,8 @@ quote_fully(const char *word, char *out)
 		else if (*word == '\t')
 			out = stpcpy(out, "\\t");
 		else if (iscntrl((unsigned char)*word) || *word == ';')
-			out += sprintf(out, "\\x%02x", (unsigned char)*word);
+			out += snprintf(out, sizeof("\\x3b"), "\\x%02x",
+			    (unsigned char)*word);
 		else {
 			if (*word == '\'' || *word == '\\')
 				*out++ = '\\';

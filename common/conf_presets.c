@@ -62,26 +62,35 @@ conf_preset_find(const char *name)
 	return NULL;
 }
 
+/* One of the preset's signals that the user takes for another purpose. */
+static void
+take_back(struct conf *conf, const char *name, int *signo)
+{
+	struct conf_origin	*from;
+
+	from = &conf->origins->keys[conf_key_nr(conf_key_by_name("worker",
+	    name))];
+	if (from->kind != ORIGIN_PRESET)
+		return;
+	*signo = 0;
+	free(from->where);
+	*from = (struct conf_origin){ .kind = ORIGIN_DEFAULT };
+}
+
 /*
- * A fast signal of the preset that is the user's own stop signal gives way to
- * the derived one, and so does a signal to reopen.
+ * The user's own stop signal wins: a fast signal of the preset that is the
+ * same becomes the derived one, a signal to reopen becomes none.
  */
 static void
 give_way(struct conf *conf)
 {
-	struct conf_worker		*worker = &conf->worker;
-	const struct conf_origin	*keys = conf->origins->keys;
-	const struct conf_key		*fast, *reopen;
+	struct conf_worker	*worker = &conf->worker;
 
-	fast = conf_key_by_name("worker", "fast_signal");
-	reopen = conf_key_by_name("worker", "reopen_signal");
-	if (keys[conf_key_nr(fast)].kind == ORIGIN_PRESET &&
-	    worker->fast_signal == worker->stop_signal)
-		worker->fast_signal = 0;
-	if (keys[conf_key_nr(reopen)].kind == ORIGIN_PRESET &&
-	    (worker->reopen_signal == worker->stop_signal ||
-	    worker->reopen_signal == conf_fast_signal(worker)))
-		worker->reopen_signal = 0;
+	if (worker->fast_signal == worker->stop_signal)
+		take_back(conf, "fast_signal", &worker->fast_signal);
+	if (worker->reopen_signal == worker->stop_signal ||
+	    worker->reopen_signal == conf_fast_signal(worker))
+		take_back(conf, "reopen_signal", &worker->reopen_signal);
 }
 
 static void

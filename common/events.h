@@ -133,6 +133,8 @@ X(SYSTEMD_NOTE, "systemd.note", WARN, "msg error",			\
     "something between us and the service manager that should be known") \
 X(SYSTEMD_IGNORED, "systemd.ignored", DEBUG, "variable value msg",	\
     "a variable of the service manager is not followed, and why")	\
+X(STATE_NOTE, "state.note", WARN, "msg fd error",			\
+    "something cannot be kept for the case that the master becomes another image") \
 X(LOOP_NOTE, "loop.note", WARN, "msg error",				\
     "the event loop met something that should not happen")
 

@@ -1,5 +1,6 @@
 #include "common/fd.h"
 
+#include <sys/socket.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -73,4 +74,14 @@ fd_null(int fd)
 	}
 	close(null);
 	return 0;
+}
+
+bool
+fd_socket_is(int fd, int option, int value)
+{
+	int		 is;
+	socklen_t	 len = sizeof(is);
+
+	return getsockopt(fd, SOL_SOCKET, option, &is, &len) == 0 &&
+	    is == value;
 }

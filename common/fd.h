@@ -18,4 +18,7 @@ int	fd_close_except(int *keep, size_t count);
 /* Put /dev/null on fd, for stdin of a process that must not read ours. */
 int	fd_null(int fd);
 
+/* Is it a socket of which getsockopt(2), SOL_SOCKET, gives this value? */
+bool	fd_socket_is(int fd, int option, int value);
+
 #endif

@@ -13,12 +13,12 @@
  * crash within a minute asks its successor to give up.
  */
 
-/* How this image came to be: MUSTER_STATE=FD:HOW[:REPLY] in the environment. */
+/* How this image came to be: MUSTER_STATE=FD:HOW[:FD] in the environment. */
 enum heal_how {
 	HEAL_FRESH,		/* started by somebody */
 	HEAL_CRASH,		/* after a crash */
 	HEAL_GIVE_UP,		/* after too many: drain, and exit 70 */
-	HEAL_UPGRADE,		/* another binary was here */
+	HEAL_UPGRADE,		/* another image was here, and wished it */
 	HEAL_BACK,		/* we were here before; the upgrade failed */
 	HEAL_TRIAL,		/* only a try: answer on reply_fd, and end */
 	HEAL_HOWS
@@ -27,21 +27,25 @@ enum heal_how {
 struct heal_origin {
 	enum heal_how	 how;
 	int		 state_fd;	/* the caller's now; -1: fresh */
-	int		 reply_fd;	/* of a trial; else -1 */
+	int		 reply_fd;	/* the caller's; of a trial, else -1 */
+	int		 back_fd;	/* the caller's; the old image of an upgrade */
 	char		 warning[128];	/* "": none; it was forged, and how */
 };
 
 /*
  * The very first thing in main(): keeps copies of argv and the environment
  * (without MUSTER_STATE, which it removes), the limit of descriptors and a
- * descriptor of the binary; after an exec it also arms the handlers, so that a
- * crash in the restore counts, and lets fault signals in (all others stay
- * blocked until sigq_reopen()). -1 with err: there is no healing.
+ * descriptor of the binary. After an exec it lets fault signals in (all others
+ * stay blocked until sigq_reopen()) and arms the handler: a crash before
+ * heal_arm() begins anew from the old state, after an upgrade with the old
+ * image. -1 with err: there is no healing.
  */
-int		 heal_first(int argc, char **argv, char **envp,
-		    struct err *err);
+int		 heal_first(int argc, char **argv, struct err *err);
 
-/* How were we started? A state that is not ours is a fresh start. */
+/*
+ * How were we started? A state that is not ours is a fresh start. state_fd has
+ * to stay open until heal_arm(), back_fd, too.
+ */
 struct heal_origin heal_origin(void);
 
 struct mirror;
@@ -52,9 +56,10 @@ struct heal_options {
 };
 
 /*
- * From now on a crash continues from this mirror. Does nothing in builds with
- * a sanitizer, which wants the crash itself, but with MUSTER_HEAL=1 in the
- * environment. May be called again. -1 with err.
+ * From now on a crash continues from this mirror; before sigq_reopen(), so
+ * that no signal is counted in vain. Does nothing in builds with a sanitizer,
+ * which wants the crash itself, but with MUSTER_HEAL=1 in the environment, and
+ * nothing in an image that is to give up. May be called again. -1 with err.
  */
 int		 heal_arm(const struct heal_options *options,
 		    struct err *err);
@@ -67,21 +72,19 @@ char *const	*heal_environ(void);
 /*
  * The program's path when the first image started (proc_pid_exe(5), without
  * " (deleted)"), which an upgrade executes; "" if unknown. After an exec it
- * comes from the setup.
+ * has to be set from the setup: by then the link may have another name.
  */
 const char	*heal_path(void);
-/* O_PATH descriptor of the image that runs; -1: none. */
-int		 heal_binary(void);
+void		 heal_set_path(const char *path);
 
 /*
- * For upgrade.c: become another image. path NULL: the binary fd instead.
- * "MUSTER_STATE=state_fd:how" is added to the environment, the limit of
- * descriptors is the one from the start. Returns only on failure: -1 with
+ * For upgrade.c: become the image at path, with MUSTER_STATE=state_fd:upgrade
+ * and the original environment and limit of descriptors, or with path NULL
+ * that of the descriptor binary, for :back. Returns only on failure: -1 with
  * errno, all as before.
  */
-int		 heal_exec(const char *path, int binary, int state_fd,
-		    enum heal_how how);
-/* The same environment for a trial; owned by the caller, freed with free(). */
+int		 heal_exec(const char *path, int binary, int state_fd);
+/* The environment for a trial; freed with free(). */
 char		**heal_trial_environ(int state_fd, int reply_fd);
 
 #endif

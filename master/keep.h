@@ -26,7 +26,7 @@ enum keep_kind {		/* written down: new ones at the end */
 struct keep_row {		/* by descriptor, in shared memory */
 	uint64_t dev, ino;
 	uint32_t kind;			/* KEEP_NONE: none */
-	uint32_t spare;
+	uint32_t spare;			/* of descriptor 0: end of those in use */
 };
 
 struct keep_saved {
@@ -70,6 +70,6 @@ int	keep_next(enum keep_kind kind, int after);
  */
 void	keep_expose(void);
 void	keep_hide(void);
-void	keep_expose_rows(const struct keep_row *rows, size_t count);
+void	keep_expose_rows(const struct keep_row *rows);
 
 #endif

@@ -26,8 +26,8 @@ int	leftovers_init(struct err *err);
 /*
  * Kill those of our children whose worker is gone: after each end of a worker
  * and of a stranger, as the children of one killed come to us, too. Only what
- * has the environment of one of our workers is touched. So many a call; how
- * many were killed.
+ * has the environment of one of our workers is touched. So many a call;
+ * returns how many were killed that had not been before.
  */
 int	leftovers_sweep(const struct leftovers_ask *ask);
 

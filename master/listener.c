@@ -21,9 +21,10 @@ static bool			 disowned;
 
 /* The one place where descriptors are told to whoever keeps them. */
 void
-listener_note_fd(int fd, bool comes)
+listener_note_fd(int fd, enum listener_fd kind, bool comes)
 {
 	(void)fd;
+	(void)kind;
 	(void)comes;
 }
 
@@ -51,7 +52,7 @@ listener_own(struct listener *l, int fd)
 {
 	l->fds = xreallocarray(l->fds, (size_t)l->nfds + 1, sizeof(*l->fds));
 	l->fds[l->nfds++] = fd;
-	listener_note_fd(fd, true);
+	listener_note_fd(fd, LISTENER_SOCKET, true);
 }
 
 void
@@ -88,7 +89,7 @@ listener_drop(struct listener *l)
 		close(l->dir);
 	for (int i = 0; i < l->nfds; i++) {
 		if (!disowned)
-			listener_note_fd(l->fds[i], false);
+			listener_note_fd(l->fds[i], LISTENER_SOCKET, false);
 		close(l->fds[i]);
 	}
 	free(l->fds);

@@ -214,11 +214,15 @@ struct listener_set	*listener_set_restore(struct listener *const *list,
 			    const char *const *names, size_t count,
 			    struct err *err);
 
+enum listener_fd { LISTENER_SOCKET, LISTENER_FOLDER };
+
 /*
  * All descriptors of a listener, those of folders included: what has to
  * survive the exec. (As they come and go: listener_note_fd() in listener.c.)
  */
+typedef void		 listener_fd_fn(void *arg, int fd,
+			    enum listener_fd kind);
 void			 listener_fds(const struct listener *listener,
-			    void (*each)(void *arg, int fd), void *arg);
+			    listener_fd_fn *each, void *arg);
 
 #endif

@@ -82,7 +82,8 @@ void		 listener_refuse_socket(struct listener *listener, int fd);
 void		 listener_admit(struct listener *listener);
 
 /* A descriptor that has to survive an exec came, or goes. */
-void		 listener_note_fd(int fd, bool comes);
+void		 listener_note_fd(int fd, enum listener_fd kind,
+		    bool comes);
 
 /* "cannot listen on TEXT: " and errno's text; -1. */
 int		 listener_error(const char *text, struct err *err);

@@ -46,13 +46,12 @@ listener_save(const struct listener *l, struct listener_saved *out)
 }
 
 void
-listener_fds(const struct listener *l, void (*each)(void *arg, int fd),
-    void *arg)
+listener_fds(const struct listener *l, listener_fd_fn *each, void *arg)
 {
 	for (int i = 0; i < l->nfds; i++)
-		each(arg, l->fds[i]);
+		each(arg, l->fds[i], LISTENER_SOCKET);
 	if (l->dir != -1)
-		each(arg, l->dir);
+		each(arg, l->dir, LISTENER_FOLDER);
 }
 
 /* ---- in: it may be anything */
@@ -198,7 +197,7 @@ static void
 undo(struct listener *l)
 {
 	for (int i = 0; i < l->nfds; i++)
-		listener_note_fd(l->fds[i], false);
+		listener_note_fd(l->fds[i], LISTENER_SOCKET, false);
 	l->nfds = 0;
 	listener_drop(l);
 }
@@ -230,7 +229,7 @@ take_sockets(struct listener *l, const struct listener_saved *s,
 	l->base = xstrdup(s->base);
 	l->dev = (dev_t)s->dev;
 	l->ino = (ino_t)s->ino;
-	listener_note_fd(l->dir, true);
+	listener_note_fd(l->dir, LISTENER_FOLDER, true);
 	return 0;
 }
 

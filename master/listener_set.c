@@ -244,7 +244,7 @@ options_of(const struct conf *conf)
 	return (struct listener_options){ .backlog = c->backlog,
 		.defer_s = (int)((c->defer_accept + 999) / 1000),
 		.nodelay = c->nodelay, .keepalive = c->keepalive,
-		.nonblock = true };
+		.nonblock = c->nonblock || !conf_is_program(conf) };
 }
 
 static struct plan

@@ -110,9 +110,9 @@ fail:
 }
 
 /*
- * One that refuses, and cannot be told otherwise, may still hold the port for
- * what is left in its queue. Bound to another interface it is of another group
- * than who joins it now. Is there any?
+ * One that refuses for good may still hold the port for what is left in its
+ * queue. Bound to another interface it is of another group than who joins it
+ * now. Is there any?
  */
 static bool
 has_left(const struct sockaddr *sa, socklen_t salen)
@@ -121,7 +121,7 @@ has_left(const struct sockaddr *sa, socklen_t salen)
 	bool		 found = false;
 
 	while ((l = listener_next(l)) != NULL) {
-		if (l->kind != ADDR_TCP || l->refused_ms == -1 ||
+		if (l->kind != ADDR_TCP || !l->stuck ||
 		    l->salen != salen || memcmp(&l->sa, sa, salen) != 0)
 			continue;
 		for (int i = 0; i < l->nfds; i++)

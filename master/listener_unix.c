@@ -254,7 +254,7 @@ open_path(struct plan *plan, const struct addr *addr, struct err *err)
 		return -1;
 	r = split_path(addr->path, &l->dir, &l->base);
 	if (l->dir != -1)
-		listener_note_fd(l->dir, true);
+		listener_note_fd(l->dir, LISTENER_FOLDER, true);
 	if (r == -1 || bind_temp(l->fds[0], addr->path, l->dir, temp) == -1)
 		return listener_error(addr->text, err);
 	if (prepare(l, plan->conf, temp) == -1 || listener_ask_name(l) == -1)
@@ -288,7 +288,7 @@ unix_unlink(struct listener *l)
 	if (fstatat(l->dir, l->base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_dev == l->dev && st.st_ino == l->ino)
 		unlinkat(l->dir, l->base, 0);
-	listener_note_fd(l->dir, false);
+	listener_note_fd(l->dir, LISTENER_FOLDER, false);
 	close(l->dir);
 	l->dir = -1;
 }

@@ -22,6 +22,7 @@
 
 #define BOXES_A_TURN	16
 #define MESSAGES_A_BOX	8
+#define UNREAD_MAX	1024	/* about what the kernel lets wait at most */
 #define ADDRESS_MAX	64	/* two numbers, 16 digits: 56 at most */
 
 struct mailbox {
@@ -316,12 +317,17 @@ forget(struct mailbox *box)
 void
 mailbox_close(struct mailbox *box)
 {
-	int	 fd;
+	struct dgram	 got;
+	char		 byte;
+	int		 fd, i;
 
 	if (box == NULL)
 		return;
 	fd = box->fd;
 	forget(box);
+	/* What was passed along is not left to close(2): see dgram.c. */
+	for (i = 0; i < UNREAD_MAX && dgram_read(fd, &byte, 1, &got); i++)
+		;
 	close(fd);
 }
 
@@ -331,16 +337,6 @@ int
 mailbox_fd(const struct mailbox *box)
 {
 	return box->fd;
-}
-
-static bool
-socket_is(int fd, int option, int wanted)
-{
-	int		 value;
-	socklen_t	 len = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
-	    value == wanted;
 }
 
 /* The number in our own address, or 0 if fd has none of that kind. */
@@ -353,8 +349,8 @@ read_address(int fd, char address[ADDRESS_MAX])
 	unsigned long long	 nr;
 	int			 pid, end = 0;
 
-	if (!socket_is(fd, SO_DOMAIN, AF_UNIX) ||
-	    !socket_is(fd, SO_TYPE, SOCK_DGRAM) ||
+	if (!fd_socket_is(fd, SO_DOMAIN, AF_UNIX) ||
+	    !fd_socket_is(fd, SO_TYPE, SOCK_DGRAM) ||
 	    getsockname(fd, (struct sockaddr *)&sun, &len) == -1 ||
 	    len <= offsetof(struct sockaddr_un, sun_path))
 		return 0;

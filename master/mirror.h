@@ -1,6 +1,7 @@
 #ifndef MUSTER_MIRROR_H
 #define MUSTER_MIRROR_H
 
+#include <sys/types.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -32,8 +33,7 @@ struct child_row {
 	uint32_t mail_nr;		/* of its address */
 	int32_t	 spares[5];		/* 0 */
 
-	int32_t	 cell;			/* where it is stored */
-	struct child_saved pool;
+	struct child_saved pool;	/* pool.cell: where it is stored */
 };
 
 /* So many cells and slots are mirrored; more are counted as lost. */
@@ -48,14 +48,14 @@ int		 mirror_fd(const struct mirror *mirror);
 /*
  * The pool's own row; with it goes what sigq_take() has taken, so that a stop
  * counts as taken exactly when the pool that stops is written down. Call it
- * each turn. slot is the slot's number.
+ * each turn. Slots are stored by row->nr.
  */
 void		 mirror_pool(struct mirror *mirror,
 		    const struct pool_saved *pool);
-void		 mirror_slot(struct mirror *mirror, int slot,
+void		 mirror_slot(struct mirror *mirror,
 		    const struct slot_saved *row);
 /*
- * A fork comes, and has been (its row at row->cell); the child is gone.
+ * A fork comes, and has been; the child is gone.
  * Between the first two a new image finds a birth: whichever child of its own
  * (children in proc_pid_task_children(5)) no row names is that one.
  */
@@ -67,6 +67,11 @@ void		 mirror_child_gone(struct mirror *mirror, int cell);
 /* At the start, and when any of it has changed. */
 void		 mirror_setup(struct mirror *mirror,
 		    const struct setup_saved *setup);
+
+/* Once after an exec: the crashes so far, which the guard counts. */
+struct crash_saved;
+void		 mirror_crashes(struct mirror *mirror,
+		    const struct crash_saved *crashes, size_t count);
 
 /* How many stores failed so far. */
 uint64_t	 mirror_lost(const struct mirror *mirror);
@@ -82,6 +87,8 @@ struct keep_row;
 struct sigq_counters;
 struct sigq_counters	*mirror_signals(struct mirror *mirror);
 struct keep_row		*mirror_keeps(struct mirror *mirror);
+/* Where the crash handler writes its ring, in mirror_fd(). */
+off_t		 mirror_crash_at(const struct mirror *mirror);
 /* Make sure that the row of this descriptor can be stored. -1 with errno. */
 int		 mirror_keep_room(struct mirror *mirror, int fd);
 

@@ -170,6 +170,12 @@ pool_phase(const struct pool *pool)
 }
 
 bool
+pool_announced(const struct pool *pool)
+{
+	return pool->announced;
+}
+
+bool
 pool_gave_up(const struct pool *pool)
 {
 	return pool->gave_up;

@@ -195,6 +195,7 @@ struct act {
 	int		 generation;
 	enum pool_why	 why;
 	bool		 caretaker;
+	bool		 successor;	/* the slot's worker serves on */
 	int64_t		 max_requests;	/* 0: no limit */
 	/* ACT_SIGNAL: DO_STOP, DO_FAST, DO_ABORT or DO_KILL to this child. */
 	struct child	*child;

@@ -6,32 +6,34 @@
 
 /* The answers to a spawn, and children that another master has left. */
 
-/* Does anyone still want a worker of this act? An answer before it may ... */
+/*
+ * Does nobody want a worker of this act any more? An answer before it may have
+ * ended the renewal that it is part of.
+ */
 static bool
 overtaken(const struct pool *pool, const struct act *act)
 {
-	const struct slot	*slot = pool->slots[act->slot];
+	const struct child	*old = pool->slots[act->slot]->child;
 
 	if (act->caretaker)
 		return false;
 	return act->generation != pool->generation ||
-	    (slot->child != NULL && slot->child->retire == WHY_NONE);
+	    (act->successor && (old == NULL || old->retire == WHY_NONE));
 }
 
-/* Back into its queue. */
+/* Nothing came of the act: back into line, if that was not done already. */
 static void
 spawn_later(struct pool *pool, const struct act *act)
 {
 	struct slot	*slot = pool->slots[act->slot];
 
-	if (act->caretaker) {
+	pool->in_flight -= act->successor;
+	if (act->caretaker)
 		slot_enqueue(pool, slot, QUEUE_CARE);
-	} else if (slot->child == NULL) {
-		slot_enqueue(pool, slot, QUEUE_FILL);
-	} else {
-		pool->in_flight--;
+	else if (slot->child != NULL)
 		slot_wanting(pool, slot);
-	}
+	else if (slot->queued != QUEUE_FILL && !slot->wait.armed)
+		slot_enqueue(pool, slot, QUEUE_FILL);
 }
 
 static void
@@ -45,26 +47,24 @@ begin(struct pool *pool, struct child *child)
 		timer_arm(pool, &child->limit, child->core.deadline_ms);
 }
 
-/* In its slot; false: it shall go at once, and the slot needs another one. */
+/* In its slot; or, if nobody wants it there, on its way out. */
 static void
 settle(struct pool *pool, struct child *child, const struct act *act,
     int64_t now_ms)
 {
 	struct slot	*slot = pool->slots[act->slot];
-	bool		 too_late = overtaken(pool, act);
 
-	child->slot = slot;
-	if (slot->child == NULL)
-		slot->child = child;
-	else
-		slot->successor = child;
-	if (!too_late)
+	if (overtaken(pool, act)) {
+		child_order(pool, child, ON_STOP, WHY_RENEW, now_ms);
+		spawn_later(pool, act);
 		return;
-	child_order(pool, child, ON_STOP, WHY_RENEW, now_ms);
-	if (slot->child == NULL)
-		slot_enqueue(pool, slot, QUEUE_FILL);
+	}
+	slot_dequeue(pool, slot);	/* an answer before may have asked */
+	child->slot = slot;
+	if (act->successor)
+		slot->successor = child;
 	else
-		slot_wanting(pool, slot);
+		slot->child = child;
 }
 
 struct child *
@@ -121,7 +121,7 @@ pool_hopeless(struct pool *pool, const struct act *act, int64_t now_ms)
 	} else if (act->caretaker) {
 		slot_uncared(pool, slot, now_ms);
 	} else {
-		pool->in_flight -= slot->child != NULL;
+		pool->in_flight -= act->successor;
 		slot_hopeless(pool, act, now_ms);
 	}
 }
@@ -129,15 +129,19 @@ pool_hopeless(struct pool *pool, const struct act *act, int64_t now_ms)
 /* ---- adopting */
 
 /*
- * The slot is not wanted, but somebody serves there: it is better than one of
+ * The slot is not open, but somebody serves there: it is better than one of
  * the slots that have nobody yet.
  */
 static void
-open_instead(struct pool *pool, struct slot *slot, int64_t now_ms)
+open_for(struct pool *pool, struct slot *slot, int64_t now_ms)
 {
 	struct slot	*other;
 	int		 i;
 
+	if (pool->nopen < pool->target) {
+		slot_open_this(pool, slot, WHY_START, now_ms);
+		return;
+	}
 	for (i = pool->nslots - 1; i >= 0; i--) {
 		other = pool->slots[i];
 		if (!other->open || other->child != NULL)
@@ -153,7 +157,7 @@ take_in(struct pool *pool, struct child *child, struct slot *slot,
     int64_t now_ms)
 {
 	if (!slot->open && pool->phase < POOL_STOPPING)
-		open_instead(pool, slot, now_ms);
+		open_for(pool, slot, now_ms);
 	if (!slot->open || slot->child != NULL ||
 	    pool->phase >= POOL_STOPPING) {
 		child_order(pool, child, ON_STOP, WHY_SCALE, now_ms);

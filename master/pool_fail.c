@@ -139,13 +139,14 @@ slot_successor_failed(struct pool *pool, struct slot *slot,
 		wait_longer(pool, slot, now_ms);
 }
 
-/* The program cannot be executed. The act's slot is in no queue. */
+/* The program cannot be executed. */
 void
 slot_hopeless(struct pool *pool, const struct act *act, int64_t now_ms)
 {
 	struct slot	*slot = pool->slots[act->slot];
 	bool		 back;
 
+	slot_dequeue(pool, slot);	/* an answer before it may have asked */
 	back = renew_setback(pool, slot, act->generation, NULL, now_ms);
 	if (slot->child != NULL) {
 		if (!back && still_wanted(pool, slot))

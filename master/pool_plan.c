@@ -116,6 +116,7 @@ next_spawn(struct pool *pool, struct act *act)
 	slot_dequeue(pool, slot);
 	pool->in_flight++;
 	spawn(pool, act, slot->nr, slot->child->retire);
+	act->successor = true;
 	return true;
 }
 

@@ -236,15 +236,21 @@ compare_due(const void *x, const void *y)
 	return compare_seq((*a)->due_seq, (*b)->due_seq);
 }
 
-/* Does what the slot holds fit the queue that it stands in, and its timer? */
+/*
+ * Does what the slot holds fit the queue that it stands in? Once the end has
+ * begun the queues do not move any more, and nobody cares.
+ */
 static bool
-slot_fits(const struct slot *slot, enum slot_queue queue)
+slot_fits(const struct pool *pool, const struct slot *slot,
+    enum slot_queue queue)
 {
 	const struct child	*child = slot->child;
 
 	if (slot->successor != NULL &&
 	    (child == NULL || child->retire == WHY_NONE))
 		return false;
+	if (pool->phase >= POOL_DOOR)
+		return true;
 	if (queue == QUEUE_FILL || queue == QUEUE_CARE)
 		return child == NULL;
 	return queue != QUEUE_RENEW || (child != NULL &&
@@ -289,7 +295,8 @@ restore_queues(struct restore *r)
 		line[i] = &r->rows->slots[i];
 	qsort(line, n, sizeof(*line), compare_queued);
 	for (i = 0; i < n && result == 0; i++) {
-		if (slot_fits(pool->slots[line[i]->nr], line[i]->queued))
+		if (slot_fits(pool, pool->slots[line[i]->nr],
+		    line[i]->queued))
 			line_up(pool, line[i]);
 		else
 			result = err_set(r->err, "the row of slot %ld: queue",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/mem.h"
 #include "master/procfs.h"
@@ -15,31 +16,36 @@ struct process {
 	bool		 holds;		/* one of our sockets */
 };
 
-static bool
-is_in(const ino_t *list, size_t count, ino_t ino)
+bool
+probe_is_ours(const struct probe *probe, ino_t ino)
 {
-	for (size_t i = 0; i < count; i++)
-		if (list[i] == ino)
+	for (size_t i = 0; i < probe->count; i++)
+		if (probe->sockets[i] == ino)
 			return true;
 	return false;
 }
 
-bool
-probe_is_ours(const struct probe *probe, ino_t ino)
+struct probe_other *
+probe_other(struct probe *probe, ino_t ino)
 {
-	return is_in(probe->sockets, probe->count, ino);
+	for (size_t i = 0; i < probe->nothers; i++)
+		if (probe->others[i].ino == ino)
+			return &probe->others[i];
+	return NULL;
 }
 
 bool
-probe_is_other(const struct probe *probe, ino_t ino)
+probe_is_own(pid_t pid)
 {
-	return is_in(probe->others, probe->nothers, ino);
+	uid_t	 uid;
+
+	return procfs_owner(pid, &uid) == 0 && uid == geteuid();
 }
 
 /* ---- its descriptors */
 
 static void
-on_socket(struct process *process, ino_t ino)
+on_socket(struct process *process, int fd, ino_t ino)
 {
 	struct probe	*probe = process->probe;
 
@@ -47,8 +53,9 @@ on_socket(struct process *process, ino_t ino)
 		process->holds = true;
 	else if (probe->nothers == PROBE_OTHERS)
 		probe->unsure = true;
-	else if (!probe_is_other(probe, ino))
-		probe->others[probe->nothers++] = ino;
+	else if (probe_other(probe, ino) == NULL)
+		probe->others[probe->nothers++] = (struct probe_other){
+		    .ino = ino, .pid = process->pid, .fd = fd };
 }
 
 /* Each line is "tfd: 7 events: 19 data: 7 pos:0 ino:21f80f0 sdev:9". */
@@ -88,7 +95,7 @@ on_descriptor(void *arg, int fd)
 	else if (strcmp(link, "anon_inode:[io_uring]") == 0)
 		probe->unsure = true;	/* it waits without a system call */
 	else if (procfs_socket(process->pid, fd, &ino))
-		on_socket(process, ino);
+		on_socket(process, fd, ino);
 	return !probe->used;
 }
 

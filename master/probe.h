@@ -17,9 +17,11 @@
  * after it was ready, and once more before anybody is warned.
  *
  * Bounded: 64 processes, 256 threads, 1024 descriptors a process, each file
- * of /proc to some length; beyond that, PROBE_UNKNOWN. The memory of a worker
- * of another user is not read, as it could make us wait for it: one that
- * polls without epoll is PROBE_UNKNOWN then.
+ * of /proc to some length; beyond that, PROBE_UNKNOWN. A fraction of a
+ * millisecond; tens of them for one of another user that listens elsewhere,
+ * where the machine has tens of thousands of connections. The memory of a
+ * worker of another user is not read, as it could make us wait for it: one
+ * that polls without epoll is PROBE_UNKNOWN then.
  */
 enum probe_result { PROBE_USED, PROBE_UNUSED, PROBE_UNKNOWN };
 

@@ -16,13 +16,21 @@
 #define PROBE_OTHERS	1024
 #define PROBE_TEXT	(256 * 1024)	/* of one file of /proc */
 
+/* A socket that is none of ours, and where it was seen. */
+struct probe_other {
+	ino_t	 ino;
+	pid_t	 pid;
+	int	 fd;
+	bool	 known;		/* what it is */
+};
+
 struct probe {
 	const ino_t	*sockets;	/* the inherited ones */
 	size_t		 count;
 	pid_t		 leader;
 	pid_t		 pids[PROBE_PROCESSES];
 	size_t		 npids;
-	ino_t		 others[PROBE_OTHERS];	/* other sockets they hold */
+	struct probe_other others[PROBE_OTHERS];
 	size_t		 nothers;
 	size_t		 nthreads;
 	char		*text;		/* PROBE_TEXT, owned */
@@ -33,7 +41,10 @@ struct probe {
 };
 
 bool	probe_is_ours(const struct probe *probe, ino_t ino);
-bool	probe_is_other(const struct probe *probe, ino_t ino);
+/* NULL: none of the others. */
+struct probe_other	*probe_other(struct probe *probe, ino_t ino);
+/* Is pid of our own user, so that it may have us wait? */
+bool	probe_is_own(pid_t pid);
 
 /* What thread tid of pid, which holds one of the sockets, waits for. */
 void	probe_wait(struct probe *probe, pid_t pid, int tid);

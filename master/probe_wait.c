@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "master/procfs.h"
 
@@ -80,10 +79,8 @@ read_memory(pid_t pid, unsigned long long from, void *to, size_t size)
 {
 	struct iovec	 here = { to, size };
 	struct iovec	 there = { (void *)(uintptr_t)from, size };
-	uid_t		 uid;
 
-	return procfs_owner(pid, &uid) == 0 && uid == geteuid() &&
-	    process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)size;
+	return probe_is_own(pid) && process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)size;
 }
 
 static void

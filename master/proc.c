@@ -2,10 +2,12 @@
 
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 
 #include "common/fd.h"
 #include "common/mem.h"
+#include "master/keep.h"
 #include "master/sigq.h"
 #include "worker/program.h"
 #include "worker/worker.h"
@@ -73,6 +76,7 @@ proc_spawn(const struct worker_boot *boot)
 
 	if (pid == 0) {
 		sigq_forget();
+		keep_forget();
 		setpgid(0, 0);
 		_exit(worker_run(boot));
 	}
@@ -245,6 +249,51 @@ send_signal(pid_t pid, int signo)
 	if (foreign != NULL)
 		return pidfd_send_signal(foreign->pidfd, signo, NULL, 0);
 	return kill(pid, signo);
+}
+
+/* Async-signal-safe calls alone. */
+static void
+become(const char *path, char *const argv[], char *const envp[],
+    const int keep[], size_t nkeep, int fail_fd)
+{
+	struct {
+		char	 what;
+		char	 error[sizeof(int)];
+	} failure = { .what = PROC_NO_EXEC };
+	sigset_t	 none;
+	int		 error;
+
+	sigq_forget();
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+		while (nkeep-- > 0)
+			fcntl(keep[nkeep], F_SETFD, 0);
+		sigemptyset(&none);
+		sigq_unblock(&none);
+		execve(path, argv, envp);
+	}
+	error = errno;
+	memcpy(failure.error, &error, sizeof(error));
+	if (write(fail_fd, &failure, sizeof(failure)) == -1) {
+		/* The exit code has to say it. */
+	}
+	_exit(127);
+}
+
+pid_t
+proc_fork_exec(const char *path, char *const argv[], char *const envp[],
+    const int keep[], size_t nkeep, int fail_fd)
+{
+	pid_t	 pid;
+
+	proc_hold_signals();
+	if ((pid = fork()) == 0)
+		become(path, argv, envp, keep, nkeep, fail_fd);
+	proc_release_signals();
+	if (pid != -1)
+		setpgid(pid, pid);
+	return pid;
 }
 
 void

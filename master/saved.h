@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "master/crash.h"
 #include "master/keep.h"
 #include "master/mirror.h"
 #include "master/setup.h"
@@ -18,37 +19,18 @@
  * pread(2) first and never mapped. Numbers in rows are in range as far as the
  * layout goes; whether they make sense together is pool_restore()'s business.
  */
-#define CRASH_FRAMES	32
-#define CRASHES		8		/* kept; fixed by the format */
-
-struct crash_saved {		/* append only; at most 496 bytes */
-	uint64_t nr;			/* from 1 */
-	int64_t	 mono_ms, wall_ms;
-	int32_t	 signal, code;		/* si_signo, si_code */
-	uint64_t addr;			/* si_addr if code > 0 */
-	int32_t	 sender;		/* pid if code <= 0 */
-	int32_t	 twin;			/* pid of the one that dumps core */
-	uint32_t nframes;
-	uint32_t spare;
-	uint64_t frames[CRASH_FRAMES];	/* less the load address */
-};
-
 struct birth_saved {		/* a fork was coming, or has just been */
 	int32_t	 cell, slot, generation;
-};
-
-struct slot_row {
-	int32_t	 slot;
-	struct slot_saved saved;
 };
 
 struct saved {
 	char			 version[32];	/* of the one who wrote */
 	bool			 has_pool;	/* else it crashed before */
 	struct pool_saved	 pool;
-	struct slot_row		*slots;		/* in order of number */
+	struct slot_saved	*slots;		/* in order of number */
 	size_t			 nslots;
 	struct child_row	*children;	/* in order of cell */
+	struct child_saved	*pool_children;	/* their pool parts again */
 	size_t			 nchildren;
 	struct birth_saved	*births;
 	size_t			 nbirths;

@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 #include "common/err.h"
-#include "master/provisional.h"
+#include "master/listener.h"
+#include "master/pool_save.h"
 
 /*
  * What changes only at the start, a reload and an upgrade: the generations

@@ -1,11 +1,15 @@
 #include "master/sigq.h"
 
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "common/fd.h"
 
 /* So many SIGRTMIN+1 in a turn of the loop; then it has its turn. */
 #define STORM	256
@@ -31,9 +35,18 @@ static const int ignored[] = { SIGPIPE, SIGXFSZ };
 
 static int		 pipe_fds[2] = { -1, -1 };
 static signed char	 kind_of[NSIG];
-static atomic_uint	 sent[SIGQ_KINDS], from_kernel[SIGQ_KINDS];
-static _Atomic int64_t	 scale_sum;
-static atomic_uint	 scales, valid;	/* SIGRTMIN+1: all, those that count */
+static struct sigq_counters	 own;		/* until they are moved */
+static struct sigq_counters	*counters = &own;
+static uint32_t		 taken_of[SIGQ_ROOM][2];	/* as of now */
+static uint32_t		 stops = 1U << SIGQ_INT | 1U << SIGQ_TERM |
+			    1U << SIGQ_QUIT;
+
+/* The numbers are written down: counters keep their place. */
+_Static_assert(SIGQ_HUP == 0 && SIGQ_WINCH == 8 && SIGQ_CHLD == 9 &&
+    SIGQ_SCALE == 10 && SIGQ_KINDS <= SIGQ_ROOM,
+    "a new kind of signal comes at the end");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
+    "a handler cannot wait for a lock");
 
 static int
 signal_number(enum sigq_kind kind)
@@ -56,7 +69,7 @@ sigq_value_ok(const struct sigq_record *record)
 static void
 pause_storm(int signo, ucontext_t *context)
 {
-	if (atomic_load(&scales) >= STORM)
+	if (atomic_load(&counters->scales) >= STORM)
 		sigaddset(&context->uc_sigmask, signo);
 }
 
@@ -77,13 +90,13 @@ on_signal(int signo, siginfo_t *info, void *context)
 	if (kind == SIGQ_SCALE) {
 		record.value = info->si_value.sival_int;
 		if (sigq_value_ok(&record)) {
-			atomic_fetch_add(&scale_sum, record.value);
-			atomic_fetch_add(&valid, 1);
+			atomic_fetch_add(&counters->valid, 1);
+			atomic_fetch_add(&counters->scale_sum, record.value);
 		}
-		atomic_fetch_add(&scales, 1);
+		atomic_fetch_add(&counters->scales, 1);
 		pause_storm(signo, context);
 	}
-	atomic_fetch_add(by_kernel ? &from_kernel[kind] : &sent[kind], 1);
+	atomic_fetch_add(&counters->kinds[kind].came[by_kernel], 1);
 	if (write(pipe_fds[1], &record, sizeof(record)) == -1) {
 		/* Full: the counter holds it, and the loop is awake. */
 	}
@@ -144,14 +157,12 @@ sigq_ignore(void)
 		sigaction(ignored[i], &ignore, NULL);
 }
 
-int
-sigq_open(struct err *err)
+static int
+start(struct err *err)
 {
-	sigset_t		 none;
-	int			 kind;
+	sigset_t	 none;
+	int		 kind;
 
-	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == -1)
-		return err_sys(err, "cannot make the signal pipe");
 	for (kind = 0; kind < SIGQ_KINDS; kind++)
 		if (install((enum sigq_kind)kind) == -1)
 			return err_sys(err, "cannot handle SIG%s",
@@ -159,6 +170,126 @@ sigq_open(struct err *err)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	return 0;
+}
+
+int
+sigq_open(struct err *err)
+{
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) == -1)
+		return err_sys(err, "cannot make the signal pipe");
+	return start(err);
+}
+
+int
+sigq_reopen(const int fds[2], struct err *err)
+{
+	struct stat	 ends[2];
+	int		 i;
+
+	for (i = 0; i < 2; i++)
+		if (fstat(fds[i], &ends[i]) == -1 ||
+		    !S_ISFIFO(ends[i].st_mode) ||
+		    fd_nonblock(fds[i], true) == -1 ||
+		    (fcntl(fds[i], F_GETFL) & O_ACCMODE) !=
+		    (i == 0 ? O_RDONLY : O_WRONLY))
+			return err_set(err, "the signal pipe is gone");
+	if (ends[0].st_dev != ends[1].st_dev ||
+	    ends[0].st_ino != ends[1].st_ino)
+		return err_set(err, "the signal pipe is two pipes");
+	pipe_fds[0] = fds[0];
+	pipe_fds[1] = fds[1];
+	return start(err);
+}
+
+int
+sigq_fds(int out[2])
+{
+	out[0] = pipe_fds[0];
+	out[1] = pipe_fds[1];
+	return pipe_fds[0] == -1 ? -1 : 0;
+}
+
+/* ---- the counters' home */
+
+void
+sigq_move(struct sigq_counters *to)
+{
+	sigset_t	 old;
+
+	if (to == NULL)
+		to = &own;
+	if (to == counters)
+		return;
+	/* No handler may count in between; nobody else knows it yet. */
+	sigq_block(&old);
+	memcpy(to, counters, sizeof(*to));
+	counters = to;
+	sigq_unblock(&old);
+}
+
+/* A stop is taken when it is written down, and not before. */
+static bool
+is_stop(int kind, int by_kernel)
+{
+	return (stops >> kind & 1) != 0 || (kind == SIGQ_HUP && by_kernel);
+}
+
+void
+sigq_set_stops(uint32_t kinds)
+{
+	stops = kinds;
+}
+
+void
+sigq_noted(struct sigq_noted *out)
+{
+	memcpy(out->taken, taken_of, sizeof(out->taken));
+}
+
+/* More of one kind than any time between two turns brings. */
+#define ABSURD	1000000
+
+bool
+sigq_left(const struct sigq_counters *from, const struct sigq_noted *noted,
+    struct sigq_pending *pending)
+{
+	uint32_t	 taken, left;
+	bool		 ok = true;
+	int		 i;
+
+	memset(pending, 0, sizeof(*pending));
+	for (i = 0; i < 2 * SIGQ_ROOM; i++) {
+		/* Noted at once, or with the pool: the later of both. */
+		taken = from->kinds[i / 2].taken[i % 2];
+		if ((int32_t)(noted->taken[i / 2][i % 2] - taken) > 0)
+			taken = noted->taken[i / 2][i % 2];
+		left = from->kinds[i / 2].came[i % 2] - taken;
+		if (left <= ABSURD)
+			pending->came[i / 2][i % 2] = left;
+		else
+			ok = false;
+	}
+	left = from->valid;
+	if (left <= ABSURD && from->scale_sum >= -(int64_t)left *
+	    SIGQ_VALUE_MAX && from->scale_sum <= (int64_t)left *
+	    SIGQ_VALUE_MAX) {
+		pending->scales = left;
+		pending->scale_sum = from->scale_sum;
+	} else
+		ok = false;
+	return ok;
+}
+
+void
+sigq_restore(const struct sigq_pending *pending)
+{
+	int	 i;
+
+	for (i = 0; i < 2 * SIGQ_KINDS; i++)
+		atomic_fetch_add(&counters->kinds[i / 2].came[i % 2],
+		    pending->came[i / 2][i % 2]);
+	atomic_fetch_add(&counters->scale_sum, pending->scale_sum);
+	atomic_fetch_add(&counters->valid, pending->scales);
 }
 
 void
@@ -203,18 +334,32 @@ go_on(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static unsigned
+take(int kind, int by_kernel)
+{
+	uint32_t	 came, left;
+
+	came = atomic_load(&counters->kinds[kind].came[by_kernel]);
+	left = came - taken_of[kind][by_kernel];
+	taken_of[kind][by_kernel] = came;
+	/* Should it crash us, it shall not do so again. */
+	if (!is_stop(kind, by_kernel))
+		atomic_store(&counters->kinds[kind].taken[by_kernel], came);
+	return left;
+}
+
 void
 sigq_take(struct sigq_taken *taken)
 {
 	int	 kind;
 
 	for (kind = 0; kind < SIGQ_KINDS; kind++) {
-		taken->sent[kind] = atomic_exchange(&sent[kind], 0);
-		taken->kernel[kind] = atomic_exchange(&from_kernel[kind], 0);
+		taken->sent[kind] = take(kind, 0);
+		taken->kernel[kind] = take(kind, 1);
 	}
-	taken->scales = atomic_exchange(&valid, 0);
-	taken->scale = atomic_exchange(&scale_sum, 0);
-	if (atomic_exchange(&scales, 0) >= STORM)
+	taken->scales = atomic_exchange(&counters->valid, 0);
+	taken->scale = atomic_exchange(&counters->scale_sum, 0);
+	if (atomic_exchange(&counters->scales, 0) >= STORM)
 		go_on();
 }
 

@@ -89,6 +89,14 @@ int		 sigq_reopen(const int fds[2], struct err *err);
 /* Both ends of the pipe, for the registry. -1: not open. */
 int		 sigq_fds(int out[2]);
 
+/*
+ * What is left to do of counters that an image before this one wrote. False:
+ * absurd ones were left out.
+ */
+bool		 sigq_left(const struct sigq_counters *counters,
+		    const struct sigq_noted *noted,
+		    struct sigq_pending *pending);
+
 /* Count in this memory from now on; NULL: in our own, as at the start. */
 void		 sigq_move(struct sigq_counters *counters);
 /* Add what is pending, to be taken in the next turn. */
@@ -106,7 +114,7 @@ void		 sigq_close(void);
 int		 sigq_fd(void);
 /* The next record. False: none left. */
 bool		 sigq_next(struct sigq_record *record);
-/* Take all counters, by exchange: what comes meanwhile is the next turn's. */
+/* Take all counters: what comes meanwhile is the next turn's. */
 void		 sigq_take(struct sigq_taken *taken);
 /* May this record count as a scaling? Else it has no value or a silly one. */
 bool		 sigq_value_ok(const struct sigq_record *record);

@@ -1,31 +1,12 @@
-#include "master/turnout.h"
+#include "master/turnout_priv.h"
 
-#include <bsd/sys/queue.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/event.h>
 
-#include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "master/listener.h"
-#include "master/pool.h"
-#include "master/proc.h"
-
-/* A handshake under way belongs to its socket: give it time to complete. */
-#define SETTLE_MS	20
-#define SETTLE_STEP_MS	5
-#define SETTLE_MAX_MS	100
-
-struct parting {		/* steered away from, not told yet */
-	pid_t			 pid;
-	int			 slot, generation, signo;
-	int64_t			 due_ms, bound_ms;
-	LIST_ENTRY(parting)	 link;
-};
-
-struct group;
 
 /* A slot's socket without anybody to accept from it. */
 struct parked {
@@ -43,17 +24,6 @@ struct group {
 	int			 room, steered;
 	bool			 served;	/* some slot was ready once */
 	LIST_ENTRY(group)	 link;
-};
-
-struct turnout {
-	struct event_base	*base;
-	int			 priority;
-	struct pool		*pool;
-	turnout_set_fn		*set_of;
-	turnout_run_fn		*run;
-	void			*arg;
-	LIST_HEAD(, parting)	 partings;
-	LIST_HEAD(, group)	 groups;
 };
 
 struct turnout *
@@ -77,11 +47,16 @@ turnout_new(struct event_base *base, int priority, struct pool *pool,
 static bool
 holds(struct turnout *t, int generation, const struct listener *l)
 {
-	return listener_set_has(t->set_of(t->arg, generation), l);
+	if (t->asked == l && t->asked_of == generation)
+		return t->answer;
+	t->asked = l;
+	t->asked_of = generation;
+	t->answer = listener_set_has(t->set_of(t->arg, generation), l);
+	return t->answer;
 }
 
-static bool
-is_holder(struct turnout *t, const struct child *child,
+bool
+turnout_holds(struct turnout *t, const struct child *child,
     enum child_state state, const struct listener *l)
 {
 	const struct child_info	*info;
@@ -92,14 +67,13 @@ is_holder(struct turnout *t, const struct child *child,
 	return info->state == state && holds(t, info->generation, l);
 }
 
-/* Does the slot's ready worker serve it? */
-static bool
-is_served(struct turnout *t, int slot, const struct listener *l)
+bool
+turnout_serves(struct turnout *t, int slot, const struct listener *l)
 {
 	struct slot_info	 info = { 0 };
 
 	return pool_slot(t->pool, slot, &info) &&
-	    is_holder(t, info.child, CHILD_READY, l);
+	    turnout_holds(t, info.child, CHILD_READY, l);
 }
 
 static bool
@@ -108,8 +82,8 @@ is_starting(struct turnout *t, int slot, const struct listener *l)
 	struct slot_info	 info = { 0 };
 
 	return pool_slot(t->pool, slot, &info) &&
-	    (is_holder(t, info.child, CHILD_STARTING, l) ||
-	    is_holder(t, info.successor, CHILD_STARTING, l));
+	    (turnout_holds(t, info.child, CHILD_STARTING, l) ||
+	    turnout_holds(t, info.successor, CHILD_STARTING, l));
 }
 
 /* ---- parked sockets */
@@ -195,23 +169,18 @@ make_room(struct group *g, int slots)
 	g->room = slots;
 }
 
-/* Children in order of pid are mostly of one generation after the other. */
 static void
 look(struct group *g, int slots)
 {
 	struct turnout		*t = g->turnout;
 	const struct child_info	*info;
 	struct child		*child = NULL;
-	int			 generation = -1;
-	bool			 held = false;
 
 	memset(g->busy, 0, (size_t)slots * sizeof(bool));
 	while ((child = pool_next_child(t->pool, child)) != NULL) {
 		info = child_info(child);
-		if (info->generation != generation)
-			held = holds(t, info->generation, g->listener);
-		generation = info->generation;
-		if (held && info->slot < slots)
+		if (info->slot < slots &&
+		    holds(t, info->generation, g->listener))
 			g->busy[info->slot] = true;
 	}
 }
@@ -225,7 +194,7 @@ steer(struct group *g, int slots)
 	int		 i;
 
 	for (i = 0; i < slots; i++)
-		any |= next[i] = is_served(t, i, g->listener);
+		any |= next[i] = turnout_serves(t, i, g->listener);
 	g->served |= any;
 	for (i = 0; i < slots && !g->served; i++)
 		any |= next[i] = is_starting(t, i, g->listener);
@@ -298,155 +267,17 @@ turn(struct group *g)
 		watch_slot(g, i, in_force);
 }
 
-/* ---- those who are to be told to stop */
-
-/*
- * May something be under way that only this worker would serve? To a steered
- * socket that has no successor, or to one that was removed.
- */
-static bool
-is_exposed(struct turnout *t, int slot, const struct listener *l)
-{
-	if (listener_is_steered(l))
-		return !is_served(t, slot, l);
-	return listener_refused_ms(l) != -1 && listener_kind(l) != ADDR_FD;
-}
-
-/* How long it has to be waited for, in ms; 0: not at all. */
-static int64_t
-unsettled_ms(struct turnout *t, const struct parting *parting, int64_t now_ms,
-    bool at_first)
-{
-	const struct listener_set	*set = t->set_of(t->arg,
-					    parting->generation);
-	const char			*name;
-	const struct listener		*l;
-	int64_t				 wait_ms = 0;
-
-	for (size_t i = 0; set != NULL && i < listeners_count(set); i++) {
-		l = listener_set_nth(set, i, &name);
-		if (!is_exposed(t, parting->slot, l))
-			continue;
-		if (at_first && (listener_is_steered(l) ||
-		    now_ms < listener_refused_ms(l) + SETTLE_MS))
-			return SETTLE_MS;
-		if (!listener_quiet(l, parting->slot))
-			wait_ms = SETTLE_STEP_MS;
-	}
-	return wait_ms;
-}
-
-static bool
-has_other_holder(struct turnout *t, pid_t pid, const struct listener *l)
-{
-	struct child	*child = NULL;
-
-	while ((child = pool_next_child(t->pool, child)) != NULL)
-		if (child_info(child)->pid != pid &&
-		    (is_holder(t, child, CHILD_READY, l) ||
-		    is_holder(t, child, CHILD_STARTING, l)))
-			return true;
-	return false;
-}
-
-/* The last to serve an abstract socket that was removed takes it along. */
-static void
-tell(struct turnout *t, const struct parting *parting)
-{
-	const struct listener_set	*set = t->set_of(t->arg,
-					    parting->generation);
-	const char			*name;
-	struct listener			*l;
-
-	for (size_t i = 0; set != NULL && i < listeners_count(set); i++) {
-		l = listener_set_nth(set, i, &name);
-		if (listener_kind(l) == ADDR_ABSTRACT &&
-		    listener_refused_ms(l) != -1 &&
-		    !has_other_holder(t, parting->pid, l))
-			listener_shut(l);
-	}
-	proc_signal(parting->pid, parting->signo);
-}
-
-void
-turnout_stop(struct turnout *t, pid_t pid, int slot, int generation, int signo)
-{
-	struct parting	*parting, one = { .pid = pid, .slot = slot,
-			    .generation = generation, .signo = signo };
-	int64_t		 now_ms = clock_now_ms(), wait_ms;
-
-	/* At the end all go at once. */
-	wait_ms = pool_phase(t->pool) != POOL_RUNNING ? 0 :
-	    unsettled_ms(t, &one, now_ms, true);
-	if (wait_ms == 0) {
-		tell(t, &one);
-		return;
-	}
-	one.due_ms = now_ms + wait_ms;
-	one.bound_ms = now_ms + SETTLE_MAX_MS;
-	parting = xcalloc(1, sizeof(*parting));
-	*parting = one;
-	LIST_INSERT_HEAD(&t->partings, parting, link);
-}
-
-void
-turnout_forget(struct turnout *t, pid_t pid)
-{
-	struct parting	*parting;
-
-	LIST_FOREACH(parting, &t->partings, link) {
-		if (parting->pid != pid)
-			continue;
-		LIST_REMOVE(parting, link);
-		free(parting);
-		return;
-	}
-}
-
-static void
-tell_due(struct turnout *t, int64_t now_ms)
-{
-	struct parting	*parting, *next;
-	bool		 stopping = pool_phase(t->pool) != POOL_RUNNING;
-	int64_t		 wait_ms;
-
-	LIST_FOREACH_SAFE(parting, &t->partings, link, next) {
-		if (now_ms < parting->due_ms && !stopping)
-			continue;
-		wait_ms = now_ms >= parting->bound_ms || stopping ? 0 :
-		    unsettled_ms(t, parting, now_ms, false);
-		if (wait_ms > 0) {
-			parting->due_ms = now_ms + wait_ms;
-			continue;
-		}
-		tell(t, parting);
-		LIST_REMOVE(parting, link);
-		free(parting);
-	}
-}
-
-int64_t
-turnout_due_ms(const struct turnout *t)
-{
-	const struct parting	*parting;
-	int64_t			 due_ms = -1;
-
-	LIST_FOREACH(parting, &t->partings, link)
-		if (due_ms == -1 || parting->due_ms < due_ms)
-			due_ms = parting->due_ms;
-	return due_ms;
-}
-
 void
 turnout_run(struct turnout *t, int64_t now_ms)
 {
 	struct group	*g;
 
+	t->asked = NULL;
 	find_groups(t);
 	if (pool_phase(t->pool) < POOL_DOOR)
 		LIST_FOREACH(g, &t->groups, link)
 			turn(g);
-	tell_due(t, now_ms);
+	turnout_tell_due(t, now_ms);
 }
 
 void

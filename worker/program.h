@@ -33,7 +33,7 @@ struct program_boot {
 	int			 out_fd;	/* stdout, stderr; -1: ours */
 	const char		*mail;		/* NOTIFY_SOCKET; NULL: none */
 	const char		*ack;		/* EINHORN_SOCK_PATH or NULL */
-	char *const		*original;	/* the environment at our start */
+	char *const		*original;	/* environment at our start */
 };
 
 /*

@@ -96,12 +96,38 @@ judge_fill(struct sim *sim, const struct act *act, const struct slot_info *slot)
 		    book->failures, (long long)book->not_before_ms);
 }
 
+/* Of those that are asked for, but not forked yet. */
+static int
+open_successors(struct sim *sim)
+{
+	struct slot_info	 slot;
+	int			 i, n = 0;
+
+	for (i = 0; i < sim->nopen; i++)
+		n += !sim->open[i].caretaker &&
+		    pool_slot(sim->pool, sim->open[i].slot, &slot) &&
+		    slot.child != NULL;
+	return n;
+}
+
+static void
+judge_open(struct sim *sim, const struct act *act)
+{
+	int	 i;
+
+	for (i = 0; i < sim->nopen; i++)
+		if (sim->open[i].slot == act->slot &&
+		    sim->open[i].caretaker == act->caretaker)
+			sim_violation(sim, "slot %d is asked for twice",
+			    act->slot);
+}
+
 static void
 judge_successor(struct sim *sim, const struct act *act,
     const struct slot_info *slot)
 {
 	struct slot_info	 other;
-	int			 successors = 1, i;
+	int			 successors = 1 + open_successors(sim), i;
 
 	if (!slot->open)
 		sim_violation(sim, "a successor for slot %d, a gap",
@@ -138,7 +164,8 @@ sim_judge_spawn(struct sim *sim, const struct act *act)
 		sim_violation(sim, "a fork while forks wait");
 	if (pool_phase(sim->pool) >= POOL_DOOR)
 		sim_violation(sim, "a spawn behind the door");
-	if (act->generation != pool_generation(sim->pool))
+	judge_open(sim, act);
+	if (act->generation != sim->generation)
 		sim_violation(sim, "a spawn of generation %d", act->generation);
 	judge_requests(sim, act->max_requests);
 	if (!pool_slot(sim->pool, act->slot, &slot))
@@ -155,6 +182,27 @@ sim_judge_spawn(struct sim *sim, const struct act *act)
 		judge_successor(sim, act, &slot);
 }
 
+void
+sim_judge_hopeless(struct sim *sim, const struct act *act)
+{
+	bool			 overtaken = act->generation != sim->generation;
+	int			 before = sim->generation;
+	struct slot_info	 slot;
+
+	sim_note(sim, "no exec", act->slot, act->generation, -1);
+	sim->bereft = -1;
+	sim->hopeless = true;
+	pool_hopeless(sim->pool, act, sim->now_ms);
+	sim->hopeless = false;
+	if (act->caretaker || overtaken || sim->generation != before ||
+	    pool_phase(sim->pool) >= POOL_DOOR ||
+	    !pool_slot(sim->pool, act->slot, &slot))
+		return;
+	if (slot.child == NULL && !slot.parked)
+		sim_violation(sim, "slot %d is tried again, for no use",
+		    act->slot);
+}
+
 /* ---- signals: each once, never a weaker one after a stronger */
 
 static void
@@ -165,8 +213,21 @@ told(struct sim *sim, struct sim_proc *proc, enum sim_told how,
 		sim_violation(sim, "pid %d is told %d after %d",
 		    (int)proc->pid, (int)how, (int)proc->told);
 	proc->told = how;
-	proc->state = state;
-	proc->due_ms = sim->now_ms + limit;
+	sim_enter(sim, proc, state, limit);
+}
+
+/* After a crash: what it was told last. */
+static bool
+told_again(struct sim_proc *proc, enum child_act signal)
+{
+	static const enum sim_told	 how[] = { [DO_STOP] = TOLD_STOP,
+		[DO_FAST] = TOLD_HARD, [DO_ABORT] = TOLD_HARD,
+		[DO_KILL] = TOLD_KILL };
+	bool				 again = proc->again &&
+					    how[signal] == proc->told;
+
+	proc->again = false;
+	return again;
 }
 
 void
@@ -175,6 +236,8 @@ sim_judge_signal(struct sim *sim, struct sim_proc *proc,
 {
 	const struct child_limits	*limits = &sim->policy.limits;
 
+	if (told_again(proc, signal))
+		return;
 	if (signal == DO_STOP) {
 		if (proc->state > CHILD_READY)
 			sim_violation(sim, "pid %d leaves already",
@@ -208,9 +271,12 @@ sim_judge_bereft(struct sim *sim, const struct sim_proc *proc)
 	struct slot_info	 slot;
 	bool			 failed;
 
+	sim->bereft = -1;
 	if (!pool_slot(sim->pool, proc->slot, &slot) ||
 	    slot.child != proc->child || slot.successor != NULL)
 		return;
+	sim->bereft = proc->slot;
+	sim->before = *book;
 	if (proc->ready_ms != -1 &&
 	    sim->now_ms - proc->ready_ms >= sim->policy.min_uptime) {
 		book->failures = 0;
@@ -241,21 +307,24 @@ judge_wait(struct sim *sim, const struct pool_tell *tell)
 static void
 judge_parked(struct sim *sim, const struct pool_tell *tell)
 {
+	struct sim_slot		*book = &sim->slots[tell->slot];
 	struct slot_info	 slot;
 	size_t			 i;
 
 	for (i = 0; i < sim->policy.nfatal_codes; i++)
 		if (sim->policy.fatal_codes[i] == tell->n)
 			break;
-	if (i == sim->policy.nfatal_codes)
+	if (sim->hopeless ? tell->n != -1 : i == sim->policy.nfatal_codes)
 		sim_violation(sim, "parked by code %lld", (long long)tell->n);
 	if (!pool_slot(sim->pool, tell->slot, &slot))
 		return;
 	if (slot.child != NULL)
 		sim_violation(sim, "parked, with a child");
 	/* Nothing is held against it when it is tried again. */
-	sim->slots[tell->slot] = (struct sim_slot){ .open = true,
-	    .parked = true };
+	book->open = book->parked = true;
+	book->failures = 0;
+	book->quick = false;
+	book->not_before_ms = 0;
 }
 
 /* There will be no other successor, until somebody scales. */
@@ -272,6 +341,92 @@ judge_barred(struct sim *sim, const struct pool_tell *tell)
 	for (i = 0; i < sim->nprocs; i++)
 		if (sim->procs[i].child == slot.child)
 			sim->procs[i].heirless = true;
+}
+
+/* ---- renewals */
+
+static void
+judge_all_new(struct sim *sim)
+{
+	struct slot_info	 slot;
+	int			 i;
+
+	for (i = 0; pool_slot(sim->pool, i, &slot); i++)
+		if (slot.open && !slot.parked && (slot.child == NULL ||
+		    child_info(slot.child)->state != CHILD_READY ||
+		    child_info(slot.child)->generation != sim->generation))
+			sim_violation(sim, "renewed, but for slot %d", i);
+}
+
+static void
+judge_renew_over(struct sim *sim, const struct pool_tell *tell)
+{
+	bool	 failed = tell->kind == TELL_RENEW_FAILED;
+	bool	 back = failed && sim->proven > 0 &&
+		    sim->proven < sim->generation;
+
+	if (!sim->renewing || tell->n != sim->generation)
+		sim_violation(sim, "a renewal to %lld is over",
+		    (long long)tell->n);
+	if (tell->restored != back)
+		sim_violation(sim, "went back, or not");
+	sim->renewing = false;
+	if (back)
+		sim->generation = sim->proven;
+	/* The slot whose worker failed is not to blame. */
+	if (back && sim->bereft == tell->slot)
+		sim->slots[tell->slot] = sim->before;
+	if (!failed)
+		judge_all_new(sim);
+}
+
+static void
+judge_alive(struct sim *sim, const struct pool_tell *tell)
+{
+	int	 i;
+
+	for (i = 0; i < sim->nprocs; i++)
+		if (sim->procs[i].pid == tell->child->pid)
+			break;
+	if (i == sim->nprocs || tell->child->state != CHILD_STARTING ||
+	    sim->procs[i].state != CHILD_STARTING ||
+	    sim->now_ms < sim->procs[i].alive_ms)
+		sim_violation(sim, "pid %d has not lived that long",
+		    (int)tell->child->pid);
+	else
+		sim_book_ready(sim, &sim->procs[i]);
+}
+
+/* Is there somebody of a newer generation who serves in its place? */
+static void
+judge_replaced(struct sim *sim, const struct sim_proc *proc)
+{
+	struct slot_info	 slot;
+	const struct child_info	*info;
+
+	pool_slot(sim->pool, proc->slot, &slot);
+	info = slot.child == NULL ? NULL : child_info(slot.child);
+	if (info == NULL || info->state != CHILD_READY ||
+	    info->generation <= proc->generation)
+		sim_violation(sim, "pid %d is renewed away, and nobody "
+		    "serves in its place", (int)proc->pid);
+}
+
+void
+sim_judge_renewed(struct sim *sim)
+{
+	struct sim_proc	*proc;
+	int		 i;
+
+	for (i = 0; i < sim->nprocs; i++) {
+		proc = &sim->procs[i];
+		if (proc->renewed || proc->caretaker ||
+		    child_info(proc->child)->why != WHY_RENEW)
+			continue;
+		proc->renewed = true;
+		if (proc->state == CHILD_READY)
+			judge_replaced(sim, proc);
+	}
 }
 
 static void
@@ -299,6 +454,7 @@ sim_judge_tell(struct sim *sim, const struct pool_tell *tell)
 		[TELL_RETIRE] = "- retires",
 		[TELL_RENEW_DONE] = "- renewed",
 		[TELL_RENEW_FAILED] = "- renew failed",
+		[TELL_ALIVE] = "- alive",
 		[TELL_SURPRISE] = "- surprise",
 		[TELL_LATE] = "- late", [TELL_LEAVING] = "- leaves" };
 
@@ -313,6 +469,11 @@ sim_judge_tell(struct sim *sim, const struct pool_tell *tell)
 		judge_barred(sim, tell);
 	else if (tell->kind == TELL_CARE_WAIT)
 		sim->care_wait_ms[tell->slot] = sim->now_ms + tell->ms;
+	else if (tell->kind == TELL_RENEW_DONE ||
+	    tell->kind == TELL_RENEW_FAILED)
+		judge_renew_over(sim, tell);
+	else if (tell->kind == TELL_ALIVE)
+		judge_alive(sim, tell);
 	else if (tell->kind == TELL_GAVE_UP)
 		judge_gave_up(sim);
 	else if (tell->kind == TELL_SURPRISE && tell->event != ON_READY &&

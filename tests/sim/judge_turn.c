@@ -22,6 +22,12 @@ judge_proc(struct sim *sim, const struct sim_proc *proc, struct tally *tally)
 		sim_violation(sim, "pid %d is %s, must be %s", (int)proc->pid,
 		    child_state_name(info->state),
 		    child_state_name(proc->state));
+	if (proc->alive_ms <= sim->now_ms)
+		sim_violation(sim, "pid %d lives, and is not ready",
+		    (int)proc->pid);
+	if (proc->again)
+		sim_violation(sim, "pid %d is not told again",
+		    (int)proc->pid);
 	if (proc->due_ms <= sim->now_ms)
 		sim_violation(sim, "the limit of pid %d ran out at %lld",
 		    (int)proc->pid, (long long)proc->due_ms);
@@ -62,11 +68,16 @@ judge_attached(struct sim *sim, int nr, const struct slot_info *slot)
 	    info->caretaker || info->why != WHY_NONE)
 		sim_violation(sim, "pid %d does not belong to slot %d",
 		    (int)info->pid, nr);
+	if (info->state == CHILD_STARTING && sim->phase < POOL_DOOR &&
+	    info->generation > sim->generation)
+		sim_violation(sim, "pid %d still starts, of generation %d",
+		    (int)info->pid, info->generation);
 	if (slot->successor == NULL)
 		return;
 	info = child_info(slot->successor);
 	if (info->slot != nr || info->caretaker || info->why != WHY_NONE ||
-	    info->state == CHILD_READY)
+	    info->state == CHILD_READY ||
+	    info->generation != sim->generation)
 		sim_violation(sim, "pid %d is not slot %d's successor",
 		    (int)info->pid, nr);
 }
@@ -75,13 +86,12 @@ judge_attached(struct sim *sim, int nr, const struct slot_info *slot)
 static void
 judge_waiting(struct sim *sim, int nr, const struct slot_info *slot)
 {
-	const struct pool_policy	*policy = &sim->policy;
-	int64_t		 most = policy->backoff_max + policy->backoff_max / 4;
+	int64_t		 most = sim->most_backoff + sim->most_backoff / 4;
 	int64_t		 until = sim->fork_wait_ms;
 	int64_t		 deadline = pool_deadline_ms(sim->pool);
 
-	if (most < policy->spawn_jitter)
-		most = policy->spawn_jitter;
+	if (most < sim->most_jitter)
+		most = sim->most_jitter;
 	if (slot->fill_at_ms > until)
 		until = slot->fill_at_ms;
 	if (until <= sim->now_ms)
@@ -107,7 +117,7 @@ judge_slot(struct sim *sim, int nr, struct tally *tally, int *gap)
 	if (!slot.open && !book->open && *gap == -1)
 		*gap = nr;
 	if (!slot.open)
-		*book = (struct sim_slot){ .open = false };
+		*book = (struct sim_slot){ .saved = book->saved };
 	book->open = slot.open;
 	tally->open += slot.open;
 	tally->attached += (slot.child != NULL) + (slot.successor != NULL);
@@ -147,11 +157,14 @@ judge_numbers(struct sim *sim, const struct tally *tally)
 	if (sim->nprocs - tally->attached != pool_leavers(pool))
 		sim_violation(sim, "%d leavers, says %d",
 		    sim->nprocs - tally->attached, pool_leavers(pool));
-	if (pool_slots(pool) > sim->policy.max_workers)
+	if (pool_slots(pool) > sim->most_workers)
 		sim_violation(sim, "%d slots", pool_slots(pool));
-	if (pool_generation(pool) < sim->generation)
-		sim_violation(sim, "generation %d", pool_generation(pool));
-	sim->generation = pool_generation(pool);
+	if (pool_generation(pool) != sim->generation ||
+	    pool_proven(pool) != sim->proven ||
+	    pool_renewing(pool) != sim->renewing)
+		sim_violation(sim, "generation %d, proven %d, must be %d, %d",
+		    pool_generation(pool), pool_proven(pool), sim->generation,
+		    sim->proven);
 }
 
 static void
@@ -209,6 +222,7 @@ sim_judge_turn(struct sim *sim)
 		judge_slot(sim, i, &tally, &gap);
 	judge_numbers(sim, &tally);
 	judge_deadline(sim);
+	sim_mirror(sim);
 }
 
 void

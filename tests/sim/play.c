@@ -44,6 +44,7 @@ static void
 draw_policy(struct sim *sim, const struct sim_temper *temper,
     struct pool_policy *policy)
 {
+	*policy = (struct pool_policy){ 0 };
 	policy->min_workers = sim_chance(sim, 800) ? 1 :
 	    (int)sim_between(sim, 1, temper->workers);
 	policy->max_workers = (int)sim_between(sim, policy->min_workers,
@@ -66,7 +67,9 @@ draw_policy(struct sim *sim, const struct sim_temper *temper,
 	policy->max_age_jitter = some(sim, 1000);
 	policy->fatal_codes = fatal_codes;
 	policy->nfatal_codes = sizeof(fatal_codes) / sizeof(fatal_codes[0]);
-	policy->alive = -1;
+	if (sim_chance(sim, 200))
+		policy->nfatal_codes--;
+	policy->alive = sim_chance(sim, 700) ? -1 : some(sim, 3000);
 	draw_limits(sim, temper, policy);
 }
 
@@ -154,6 +157,22 @@ fork_works(struct sim *sim)
 	return play->calm || !sim_chance(sim, play->temper->fork_fails);
 }
 
+static bool
+exec_works(struct sim *sim)
+{
+	const struct play	*play = sim->arg;
+
+	return play->calm || !sim_chance(sim, play->temper->no_exec);
+}
+
+static bool
+prepare_works(struct sim *sim)
+{
+	const struct play	*play = sim->arg;
+
+	return play->calm || !sim_chance(sim, play->temper->unprepared);
+}
+
 /* ---- mischief */
 
 static int64_t
@@ -182,11 +201,33 @@ anyone(struct sim *sim)
 	    &sim->procs[sim_between(sim, 0, sim->nprocs - 1)];
 }
 
+/* Another policy, or the same pool in another process. */
+static void
+change(struct sim *sim, const struct sim_temper *temper)
+{
+	struct pool_policy	 policy;
+	struct sim_proc		*proc;
+
+	if (sim_chance(sim, temper->policy)) {
+		draw_policy(sim, temper, &policy);
+		sim_set_policy(sim, &policy);
+	}
+	if (sim_chance(sim, temper->extend) && (proc = anyone(sim)) != NULL)
+		sim_extend(sim, proc, sim_between(sim, 0, 10000));
+	if (sim_chance(sim, temper->anew))
+		sim_anew(sim, sim_chance(sim, 300));
+}
+
 static void
 wish(struct sim *sim, const struct sim_temper *temper)
 {
 	struct sim_proc	*proc;
 
+	if (sim_chance(sim, temper->target))
+		sim_set_target(sim, sim_between(sim, -1,
+		    temper->workers + 1));
+	if (sim_chance(sim, temper->undrain))
+		sim_undrain(sim);
 	if (sim_chance(sim, temper->scale))
 		sim_scale(sim, draw_delta(sim));
 	if (sim_chance(sim, temper->drain))
@@ -236,6 +277,7 @@ mischief(struct sim *sim)
 		sim_deeds(sim);
 	wish(sim, play->temper);
 	sim_deeds(sim);
+	change(sim, play->temper);
 	sim_turn(sim);
 }
 
@@ -257,8 +299,7 @@ calm_down(struct sim *sim)
 			continue;
 		proc->at[DEED_EXIT] = SIM_NEVER;
 		/* Who is not ready in time is replaced, if there is a time. */
-		if (proc->state == CHILD_STARTING &&
-		    sim->policy.limits.ready == 0)
+		if (proc->state == CHILD_STARTING && proc->due_ms == SIM_NEVER)
 			proc->at[DEED_READY] = after(sim, sim->now_ms, 50);
 	}
 }
@@ -287,12 +328,29 @@ judge_renewed(struct sim *sim)
 
 	if (sim->violated || pool_phase(sim->pool) != POOL_RUNNING)
 		return;
+	if (sim->renewing)
+		sim_violation(sim, "the renewal does not end");
 	for (i = 0; i < pool_slots(sim->pool); i++) {
 		pool_slot(sim->pool, i, &slot);
 		if (slot.child != NULL && child_info(slot.child)->generation !=
 		    pool_generation(sim->pool))
 			sim_violation(sim, "slot %d was not renewed", i);
 	}
+}
+
+/* How long those who will never be ready may still take. */
+static int64_t
+last_limit(const struct sim *sim)
+{
+	int64_t	 last = sim->now_ms;
+	int	 i;
+
+	for (i = 0; i < sim->nprocs; i++)
+		if (sim->procs[i].state == CHILD_STARTING &&
+		    sim->procs[i].due_ms != SIM_NEVER &&
+		    sim->procs[i].due_ms > last)
+			last = sim->procs[i].due_ms;
+	return last - sim->now_ms;
 }
 
 static void
@@ -304,8 +362,8 @@ rest(struct sim *sim)
 	if (pool_target(sim->pool) == 0)
 		sim_scale(sim, 1);
 	sim_settle(sim);
-	quiet_until(sim, sim->now_ms + policy->backoff_max * 5 / 4 +
-	    policy->limits.ready + policy->spawn_jitter + SIM_KILL_MS + 100);
+	quiet_until(sim, sim->now_ms + sim->most_backoff * 5 / 4 +
+	    last_limit(sim) + sim->most_jitter + SIM_KILL_MS + 100);
 	sim_judge_full(sim);
 	quiet_until(sim, sim->now_ms + 120 * (pool_target(sim->pool) + 1));
 	sim_judge_retired(sim);
@@ -348,14 +406,16 @@ sim_play(const char *name, const struct sim_temper *temper, uint64_t seed,
     unsigned long steps)
 {
 	struct play		 play = { .temper = temper };
-	struct pool_policy	 policy = { 0 };
+	struct pool_policy	 policy;
 	struct sim		*sim = calloc(1, sizeof(*sim));
 	unsigned long		 done;
 
 	if (sim == NULL)
 		abort();
 	*sim = (struct sim){ .name = name, .random = seed, .born = born,
-	    .heard = heard, .fork_works = fork_works, .arg = &play };
+	    .heard = heard, .fork_works = fork_works,
+	    .exec_works = exec_works, .prepare_works = prepare_works,
+	    .arg = &play };
 	draw_policy(sim, temper, &policy);
 	sim_begin(sim, &policy, (int)sim_between(sim, policy.min_workers,
 	    policy.max_workers), seed);

@@ -31,7 +31,10 @@ sim_chance(struct sim *sim, int permille)
 static void
 on_tell(void *arg, const struct pool_tell *tell)
 {
-	sim_judge_tell(arg, tell);
+	struct sim	*sim = arg;
+
+	if (!sim->muted)
+		sim_judge_tell(sim, tell);
 }
 
 void
@@ -42,7 +45,10 @@ sim_begin(struct sim *sim, const struct pool_policy *policy, int target,
 	sim->seed = seed;
 	sim->now_ms = 1000;
 	sim->stop_by_ms = SIM_NEVER;
-	sim->generation = 1;
+	sim->generation = sim->last_generation = 1;
+	sim->most_backoff = policy->backoff_max;
+	sim->most_jitter = policy->spawn_jitter;
+	sim->most_workers = policy->max_workers;
 	sim->touched = true;
 	sim->pool = pool_new(policy, target, seed, on_tell, sim, sim->now_ms);
 	sim_turn(sim);
@@ -139,8 +145,8 @@ sim_deeds(struct sim *sim)
 			continue;
 }
 
-static struct sim_proc *
-find_child(struct sim *sim, const struct child *child)
+struct sim_proc *
+sim_proc_of(struct sim *sim, const struct child *child)
 {
 	int	 i;
 
@@ -172,17 +178,24 @@ do_spawn(struct sim *sim, const struct act *act)
 	struct sim_proc	*proc;
 	int		 i;
 
-	sim_judge_spawn(sim, act);
 	if (sim->nprocs == SIM_PROCS || !sim->fork_works(sim)) {
 		sim_note(sim, "fork fails", act->slot, act->generation, -1);
 		pool_spawn_failed(sim->pool, act, sim->now_ms);
 		return false;
 	}
+	if (!sim->exec_works(sim)) {
+		sim_judge_hopeless(sim, act);
+		return true;
+	}
 	proc = &sim->procs[sim->nprocs];
 	*proc = (struct sim_proc){ .pid = new_pid(sim), .slot = act->slot,
 	    .generation = act->generation, .caretaker = act->caretaker,
 	    .state = CHILD_STARTING, .born_ms = sim->now_ms, .ready_ms = -1,
-	    .due_ms = sim->policy.limits.ready == 0 ? SIM_NEVER :
+	    .since_ms = sim->now_ms, .extended_ms = -1,
+	    .alive_ms = sim->policy.alive == -1 ? SIM_NEVER :
+	    sim->now_ms + sim->policy.alive,
+	    .due_ms = sim->policy.limits.ready == 0 ||
+	    sim->policy.alive != -1 ? SIM_NEVER :
 	    sim->now_ms + sim->policy.limits.ready };
 	for (i = 0; i < SIM_DEEDS; i++)
 		proc->at[i] = SIM_NEVER;
@@ -201,7 +214,7 @@ do_signal(struct sim *sim, const struct act *act)
 	static const char *const names[] = { [DO_STOP] = "signal STOP",
 		[DO_FAST] = "signal FAST", [DO_ABORT] = "signal ABRT",
 		[DO_KILL] = "signal KILL", [DO_SURPRISE] = "?" };
-	struct sim_proc	*proc = find_child(sim, act->child);
+	struct sim_proc	*proc = sim_proc_of(sim, act->child);
 
 	if (proc == NULL) {
 		sim_violation(sim, "a signal for a child that is gone");
@@ -233,6 +246,15 @@ flush_spawns(struct sim *sim)
 	return count > 0;
 }
 
+/* What cannot even be tried comes after those before it. */
+static void
+refused(struct sim *sim, const struct act *act)
+{
+	flush_spawns(sim);
+	sim_note(sim, "not prepared", act->slot, act->generation, -1);
+	pool_spawn_failed(sim->pool, act, sim->now_ms);
+}
+
 static void
 do_act(struct sim *sim, const struct act *act)
 {
@@ -240,6 +262,11 @@ do_act(struct sim *sim, const struct act *act)
 		flush_spawns(sim);
 	switch (act->kind) {
 	case ACT_SPAWN:
+		sim_judge_spawn(sim, act);
+		if (!sim->prepare_works(sim)) {
+			refused(sim, act);
+			break;
+		}
 		sim->open[sim->nopen++] = *act;
 		if (sim->nopen == SIM_OPEN)
 			flush_spawns(sim);
@@ -291,6 +318,18 @@ sim_settle(struct sim *sim)
 	} while (!sim->violated && sim->hungry);
 }
 
+static void
+proc_away(struct sim_proc *proc, int64_t ms)
+{
+	proc->away_ms += ms;
+	if (proc->due_ms != SIM_NEVER)
+		proc->due_ms += ms;
+	if (proc->extended_ms != -1)
+		proc->extended_ms += ms;
+	if (proc->alive_ms != SIM_NEVER)
+		proc->alive_ms += ms;
+}
+
 void
 sim_pass(struct sim *sim, int64_t ms, bool shift)
 {
@@ -309,8 +348,7 @@ sim_pass(struct sim *sim, int64_t ms, bool shift)
 	sim->quiet_until_ms = 0;
 	sim->touched = true;
 	for (i = 0; i < sim->nprocs; i++)
-		if (sim->procs[i].due_ms != SIM_NEVER)
-			sim->procs[i].due_ms += ms;
+		proc_away(&sim->procs[i], ms);
 	if (sim->stop_by_ms != SIM_NEVER)
 		sim->stop_by_ms += ms;
 }
@@ -318,34 +356,57 @@ sim_pass(struct sim *sim, int64_t ms, bool shift)
 /* ---- facts */
 
 void
+sim_enter(struct sim *sim, struct sim_proc *proc, enum child_state state,
+    int64_t limit)
+{
+	if (proc->state != state) {
+		proc->since_ms = sim->now_ms;
+		proc->extended_ms = -1;
+		proc->away_ms = 0;
+	}
+	proc->state = state;
+	proc->due_ms = limit == SIM_NEVER ? SIM_NEVER : sim->now_ms + limit;
+	if (proc->due_ms < proc->extended_ms)
+		proc->due_ms = proc->extended_ms;
+	proc->alive_ms = SIM_NEVER;
+}
+
+void
+sim_book_ready(struct sim *sim, struct sim_proc *proc)
+{
+	proc->ready_ms = sim->now_ms;
+	sim_enter(sim, proc, CHILD_READY, SIM_NEVER);
+	if (proc->caretaker) {	/* on its way out from the start */
+		sim_enter(sim, proc, CHILD_DRAINING,
+		    sim->policy.limits.graceful);
+		return;
+	}
+	sim->any_ready = true;
+	if (proc->generation > sim->proven)
+		sim->proven = proc->generation;
+}
+
+void
 sim_fact(struct sim *sim, struct sim_proc *proc, enum child_event event)
 {
 	enum child_state	 before = child_info(proc->child)->state;
+	struct child		*child = proc->child;
 
 	sim_note(sim, child_event_name(event), proc->slot, proc->pid, -1);
 	sim->touched = true;
 	if (before < proc->state)
 		before = proc->state;	/* else it has an order on its way */
-	if (event == ON_READY && before == CHILD_STARTING) {
-		proc->state = CHILD_READY;
-		proc->ready_ms = sim->now_ms;
-		proc->due_ms = SIM_NEVER;
-		sim->any_ready |= !proc->caretaker;
-	}
-	/* A caretaker takes care, and is on its way out from the start. */
+	if (event == ON_READY && before == CHILD_STARTING)
+		sim_book_ready(sim, proc);
 	if (event != ON_READY && before == CHILD_READY)
 		sim_judge_bereft(sim, proc);
-	if ((event == ON_LEAVING && before == CHILD_READY) ||
-	    (event == ON_READY && before == CHILD_STARTING &&
-	    proc->caretaker)) {
-		proc->state = CHILD_DRAINING;
-		proc->due_ms = sim->now_ms + sim->policy.limits.graceful;
-	}
-	if (event == ON_STALE && before == CHILD_READY) {
-		proc->state = CHILD_ENDING;	/* ABRT follows */
-		proc->due_ms = sim->now_ms + sim->policy.limits.kill;
-	}
-	pool_fact(sim->pool, proc->child, event, sim->now_ms);
+	if (event == ON_LEAVING && before == CHILD_READY)
+		sim_enter(sim, proc, CHILD_DRAINING,
+		    sim->policy.limits.graceful);
+	if (event == ON_STALE && before == CHILD_READY)	/* ABRT follows */
+		sim_enter(sim, proc, CHILD_ENDING, sim->policy.limits.kill);
+	pool_fact(sim->pool, child, event, sim->now_ms);
+	sim_judge_renewed(sim);
 }
 
 void
@@ -377,89 +438,5 @@ sim_exit(struct sim *sim, struct sim_proc *proc, int code)
 	sim_judge_bereft(sim, proc);
 	*proc = sim->procs[--sim->nprocs];
 	pool_exited(sim->pool, child, code, sim->now_ms);
-}
-
-/* ---- wishes */
-
-void
-sim_scale(struct sim *sim, int64_t delta)
-{
-	struct pool_scaled	 scaled;
-	int			 i;
-
-	sim->touched = true;
-	scaled = pool_scale(sim->pool, delta, sim->now_ms);
-	sim_note(sim, "scale", delta, scaled.from, scaled.to);
-	if (scaled.to != pool_target(sim->pool))
-		sim_violation(sim, "scaled to %d, the target is %d", scaled.to,
-		    pool_target(sim->pool));
-	if (scaled.ignored)
-		return;
-	if (scaled.to < sim->policy.min_workers ||
-	    scaled.to > sim->policy.max_workers)
-		sim_violation(sim, "scaled to %d", scaled.to);
-	for (i = 0; i < SIM_SLOTS; i++)
-		sim->slots[i].parked = false;
-	for (i = 0; i < sim->nprocs; i++)
-		sim->procs[i].heirless = false;
-	sim_judge_tried(sim);
-}
-
-void
-sim_drain(struct sim *sim)
-{
-	sim_note(sim, "drain", -1, -1, -1);
-	sim->touched = true;
-	pool_drain(sim->pool);
-}
-
-void
-sim_renew(struct sim *sim)
-{
-	int	 i, before = pool_generation(sim->pool);
-
-	sim_note(sim, "renew", -1, -1, -1);
-	sim->touched = true;
-	pool_renew(sim->pool, sim->now_ms);
-	if (pool_phase(sim->pool) != POOL_RUNNING)
-		return;
-	for (i = 0; i < SIM_SLOTS; i++) {
-		sim->slots[i].parked = false;
-		sim->slots[i].failures = 0;
-		sim->slots[i].quick = false;
-		sim->slots[i].not_before_ms = sim->now_ms;
-	}
-	for (i = 0; i < sim->nprocs; i++)
-		sim->procs[i].heirless = false;
-	sim_judge_tried(sim);
-	if (pool_generation(sim->pool) != before + 1)
-		sim_violation(sim, "renewed from generation %d to %d", before,
-		    pool_generation(sim->pool));
-}
-
-void
-sim_stop(struct sim *sim, bool fast)
-{
-	const struct pool_policy	*policy = &sim->policy;
-	int64_t				 by;
-
-	sim_note(sim, fast ? "stop fast" : "stop", -1, -1, -1);
-	sim->touched = true;
-	fast |= pool_phase(sim->pool) != POOL_RUNNING;
-	by = sim->now_ms + policy->limits.kill + SIM_KILL_MS;
-	if (!fast)
-		by += policy->stop_delay + policy->door +
-		    policy->limits.graceful;
-	if (by < sim->stop_by_ms)
-		sim->stop_by_ms = by;
-	sim->fast |= fast;
-	pool_stop(sim->pool, fast, sim->now_ms);
-}
-
-void
-sim_caretake(struct sim *sim, int slot)
-{
-	sim_note(sim, "caretake", slot, -1, -1);
-	sim->touched = true;
-	pool_caretake(sim->pool, slot);
+	sim_judge_renewed(sim);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "master/pool.h"
+#include "master/pool_save.h"
 
 /*
  * A world for the pool: a clock, processes that live, obey or do not, and a
@@ -33,8 +33,15 @@ struct sim_proc {
 	bool		 caretaker;
 	struct child	*child;		/* the pool's */
 	enum child_state state;		/* what it must be, by our own rules */
+	int64_t		 since_ms;	/* in this state */
 	int64_t		 due_ms;	/* then KILL is due */
+	int64_t		 extended_ms;	/* but not before, by a wish; or -1 */
+	int64_t		 away_ms;	/* in this state, not counted */
+	int64_t		 alive_ms;	/* then it counts as ready */
 	enum sim_told	 told;
+	bool		 again;		/* is told once more what it was */
+	bool		 renewed;	/* known to be told to go for that */
+	struct child_saved saved;	/* as it was when it changed last */
 	bool		 retired;	/* asked for a successor, once */
 	bool		 heirless;	/* and there can be none */
 	int64_t		 born_ms, ready_ms;	/* ready -1: never was */
@@ -50,6 +57,7 @@ struct sim_slot {
 	bool		 parked;
 	int		 failures;	/* at least that many in a row */
 	bool		 quick;		/* the last one died young, but ready */
+	struct slot_saved saved;
 	int64_t		 not_before_ms;	/* to be filled */
 };
 
@@ -79,6 +87,8 @@ struct sim {
 	void			 (*born)(struct sim *, struct sim_proc *);
 	void			 (*heard)(struct sim *, struct sim_proc *);
 	bool			 (*fork_works)(struct sim *);
+	bool			 (*exec_works)(struct sim *);
+	bool			 (*prepare_works)(struct sim *);
 	void			*arg;
 
 	/* The judge's memory. */
@@ -87,7 +97,14 @@ struct sim {
 	int64_t			 quiet_until_ms;
 	int			 spawns;	/* this turn */
 	int			 successors;
-	int			 generation;
+	int			 generation, last_generation, proven;
+	bool			 renewing;
+	bool			 hopeless;	/* right now */
+	int			 bereft;	/* slot of the last death, -1 */
+	struct sim_slot		 before;	/* its books before that */
+	bool			 muted;		/* what is told is not meant */
+	int64_t			 most_backoff, most_jitter;	/* ever */
+	int			 most_workers;
 	int			 refusals;
 	enum pool_phase		 phase;
 	int64_t			 stop_by_ms;
@@ -122,14 +139,32 @@ void		 sim_settle(struct sim *sim);
 /* As much time passes; the shell was away if shift. */
 void		 sim_pass(struct sim *sim, int64_t ms, bool shift);
 
-/* ---- what processes do, and what is wished */
+/* ---- what processes do (sim.c) */
 
 void		 sim_fact(struct sim *sim, struct sim_proc *proc,
 		    enum child_event event);
 void		 sim_retire(struct sim *sim, struct sim_proc *proc,
 		    enum pool_why why);
 void		 sim_exit(struct sim *sim, struct sim_proc *proc, int code);
+struct sim_proc	*sim_proc_of(struct sim *sim, const struct child *child);
+/* In our books it is ready, or in another state from now on. */
+void		 sim_book_ready(struct sim *sim, struct sim_proc *proc);
+void		 sim_enter(struct sim *sim, struct sim_proc *proc,
+		    enum child_state state, int64_t limit);
+
+/* ---- what is wished (wish.c) */
+
 void		 sim_scale(struct sim *sim, int64_t delta);
+void		 sim_set_target(struct sim *sim, int64_t target);
+void		 sim_undrain(struct sim *sim);
+void		 sim_set_policy(struct sim *sim,
+		    const struct pool_policy *policy);
+void		 sim_extend(struct sim *sim, struct sim_proc *proc,
+		    int64_t ms);
+/* Save the pool, free it, and go on with one that is made of the rows. */
+void		 sim_anew(struct sim *sim, bool again);
+/* Take in the rows that have changed. */
+void		 sim_mirror(struct sim *sim);
 void		 sim_drain(struct sim *sim);
 void		 sim_renew(struct sim *sim);
 void		 sim_stop(struct sim *sim, bool fast);
@@ -143,6 +178,9 @@ void		 sim_note(struct sim *sim, const char *what, int64_t a,
 void		 sim_violation(struct sim *sim, const char *format, ...)
 		    __attribute__((format(printf, 2, 3)));
 void		 sim_judge_spawn(struct sim *sim, const struct act *act);
+void		 sim_judge_hopeless(struct sim *sim, const struct act *act);
+/* Whom a renewal tells to go. */
+void		 sim_judge_renewed(struct sim *sim);
 void		 sim_judge_signal(struct sim *sim, struct sim_proc *proc,
 		    enum child_act signal);
 /* It does not serve its slot any more. */
@@ -176,9 +214,9 @@ struct sim_temper {
 	int	 leaves, stale, retires, twice;
 	int	 deaf;			/* to stop_signal */
 	int	 stone;			/* to all but KILL */
-	int	 fork_fails;		/* a fork */
+	int	 fork_fails, no_exec, unprepared;	/* a fork */
 	int	 scale, drain, renew, stop, fast, caretake, jump, shift,
-		 burst;
+		 burst, target, undrain, policy, extend, anew;
 	int	 workers;		/* at most */
 	bool	 zero_limits;
 };

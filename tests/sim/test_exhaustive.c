@@ -14,14 +14,14 @@ TestSuite(exhaustive, .timeout = 900);
 
 enum event { READY_FIRST, READY_LAST, EXIT_0, EXIT_1, FAIL_0, FATAL_0,
 	EXIT_SUCCESSOR, EXIT_LEAVER, LEAVE_0, STALE_0, RETIRE_0, RETIRE_1,
-	NO_FORK, DEADLINE, LATER, MORE, FEWER, RENEW, DRAIN, CARETAKE, AWAY,
-	STOP, FAST, EVENTS };
+	NO_FORK, NO_EXEC, DEADLINE, LATER, MORE, FEWER, RENEW, DRAIN, CARETAKE,
+	AWAY, ANEW, STOP, FAST, EVENTS };
 
 #define DEPTH_MOST	16
 
 struct trial {
 	struct sim	 sim;
-	bool		 no_fork;	/* the next one fails */
+	bool		 no_fork, no_exec;	/* the next one fails */
 	unsigned long	 sequences, steps;
 };
 
@@ -42,6 +42,23 @@ fork_works(struct sim *sim)
 
 	trial->no_fork = false;
 	return works;
+}
+
+static bool
+exec_works(struct sim *sim)
+{
+	struct trial	*trial = sim->arg;
+	bool		 works = !trial->no_exec;
+
+	trial->no_exec = false;
+	return works;
+}
+
+static bool
+prepare_works(struct sim *sim)
+{
+	(void)sim;
+	return true;
 }
 
 static struct sim_proc *
@@ -172,6 +189,12 @@ happens(struct trial *trial, enum event event)
 	case NO_FORK:
 		trial->no_fork = true;
 		return true;
+	case NO_EXEC:
+		trial->no_exec = true;
+		return true;
+	case ANEW:
+		sim_anew(sim, false);
+		return true;
 	case DEADLINE:
 		return to_deadline(sim, 0);
 	case LATER:	/* past several deadlines at once */
@@ -240,8 +263,10 @@ play(struct trial *trial, const struct pool_policy *policy,
 	struct sim	*sim = &trial->sim;
 
 	*sim = (struct sim){ .name = "exhaustive", .born = born,
-	    .heard = born, .fork_works = fork_works, .arg = trial };
-	trial->no_fork = false;
+	    .heard = born, .fork_works = fork_works,
+	    .exec_works = exec_works, .prepare_works = prepare_works,
+	    .arg = trial };
+	trial->no_fork = trial->no_exec = false;
 	sim_begin(sim, policy, 2, 1);
 	for (*made = 0; *made < depth && !sim->violated; ++*made) {
 		if (!happens(trial, events[*made]))

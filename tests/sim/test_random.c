@@ -36,7 +36,8 @@ Test(random, workers_that_mostly_live)
 	static const struct sim_temper	 temper = { .dies_late = 300,
 		.dies_young = 20, .scale = 20, .renew = 3, .retires = 50,
 		.jump = 10, .shift = 5, .stop = 1, .workers = 8,
-		.caretake = 5, .twice = 20, .drain = 2 };
+		.caretake = 5, .twice = 20, .drain = 2, .undrain = 10,
+		.target = 5, .policy = 10, .extend = 20, .anew = 10 };
 
 	play_all("mostly_live", &temper);
 }
@@ -49,7 +50,8 @@ Test(random, workers_of_every_bad_character)
 		.twice = 100, .deaf = 200, .stone = 200, .fork_fails = 50,
 		.scale = 50, .drain = 10, .renew = 20, .stop = 1,
 		.caretake = 20, .jump = 20, .shift = 20, .burst = 20,
-		.workers = 12 };
+		.no_exec = 10, .unprepared = 10, .target = 10, .undrain = 20,
+		.policy = 10, .extend = 50, .anew = 20, .workers = 12 };
 
 	play_all("every_bad_character", &temper);
 }
@@ -59,7 +61,7 @@ Test(random, a_crash_loop)
 	static const struct sim_temper	 temper = { .never_ready = 100,
 		.dies_early = 600, .dies_young = 900, .fatal = 20,
 		.scale = 3, .renew = 2, .jump = 20, .shift = 10,
-		.workers = 6 };
+		.no_exec = 5, .anew = 5, .workers = 6 };
 
 	play_all("crash_loop", &temper);
 }
@@ -70,7 +72,8 @@ Test(random, renewals_without_end)
 		.dies_early = 50, .dies_young = 50, .dies_late = 200,
 		.fatal = 50, .retires = 600, .deaf = 100, .scale = 30,
 		.renew = 100, .jump = 10, .burst = 10, .fork_fails = 20,
-		.workers = 10 };
+		.no_exec = 50, .unprepared = 20, .extend = 20, .policy = 5,
+		.anew = 10, .workers = 10 };
 
 	play_all("renewals", &temper);
 }
@@ -81,7 +84,8 @@ Test(random, stops_at_any_moment)
 		.dies_early = 100, .dies_late = 300, .stale = 100,
 		.leaves = 100, .deaf = 300, .stone = 300, .fork_fails = 50,
 		.scale = 50, .renew = 20, .stop = 30, .fast = 10,
-		.caretake = 50, .jump = 20, .shift = 20, .workers = 8 };
+		.caretake = 50, .jump = 20, .shift = 20, .extend = 50,
+		.anew = 20, .workers = 8 };
 
 	play_all("stops", &temper);
 }
@@ -103,7 +107,8 @@ Test(random, a_kernel_that_will_not_fork)
 	static const struct sim_temper	 temper = { .dies_late = 500,
 		.dies_young = 100, .fork_fails = 600, .scale = 30,
 		.renew = 10, .retires = 100, .caretake = 20, .jump = 10,
-		.shift = 10, .burst = 30, .workers = 10 };
+		.shift = 10, .burst = 30, .no_exec = 50, .unprepared = 200,
+		.anew = 10, .workers = 10 };
 
 	play_all("no_forks", &temper);
 }
@@ -115,7 +120,8 @@ Test(random, many_workers)
 		.fatal = 50, .leaves = 20, .stale = 20, .retires = 100,
 		.deaf = 50, .stone = 50, .fork_fails = 10, .scale = 60,
 		.drain = 5, .renew = 10, .caretake = 10, .burst = 10,
-		.jump = 10, .shift = 5, .workers = 60 };
+		.jump = 10, .shift = 5, .anew = 5, .policy = 5, .extend = 10,
+		.no_exec = 5, .workers = 60 };
 
 	play_all("many_workers", &temper);
 }

@@ -60,6 +60,9 @@ do_act(struct rig *rig, const struct act *act)
 	} else if (rig->forks_fail > 0) {
 		rig->forks_fail--;
 		pool_spawn_failed(rig->pool, act, rig->now_ms);
+	} else if (rig->execs_fail > 0) {
+		rig->execs_fail--;
+		pool_hopeless(rig->pool, act, rig->now_ms);
 	} else {
 		rig->spawns[rig->nspawns] = *act;
 		rig->spawned_ms[rig->nspawns++] = rig->now_ms;
@@ -147,6 +150,29 @@ rig_all_gone(struct rig *rig)
 			pool_exited(rig->pool, gone, 0, rig->now_ms);
 	}
 	rig_turn(rig);
+}
+
+void
+rig_anew(struct rig *rig, bool again)
+{
+	struct pool_policy	 policy = rig_policy();
+	struct slot_saved	 slots[RIG_MANY];
+	struct child_saved	 children[RIG_MANY];
+	struct pool_saved	 pool;
+	struct pool_rows	 rows = { &pool, slots, 0, children, 0 };
+	struct child		*child = NULL;
+	struct err		 err = { "" };
+
+	pool_save(rig->pool, &pool);
+	while (pool_save_slot(rig->pool, (int)rows.nslots,
+	    &slots[rows.nslots]))
+		rows.nslots++;
+	while ((child = pool_next_child(rig->pool, child)) != NULL)
+		pool_save_child(child, &children[rows.nchildren++]);
+	pool_free(rig->pool);
+	rig->pool = pool_restore(&policy, &rows, again, 1, on_tell, rig,
+	    rig->now_ms, &err);
+	cr_assert(rig->pool != NULL, "%s", err.text);
 }
 
 int

@@ -1,7 +1,7 @@
 #ifndef MUSTER_TESTS_POOL_RIG_H
 #define MUSTER_TESTS_POOL_RIG_H
 
-#include "master/pool.h"
+#include "master/pool_save.h"
 
 /*
  * A shell for a pool without processes: pids are counted, signals and tells
@@ -12,7 +12,7 @@
 struct rig {
 	struct pool	*pool;
 	int64_t		 now_ms;
-	int		 forks_fail;	/* that many more */
+	int		 forks_fail, execs_fail;	/* that many more */
 	pid_t		 last_pid;
 	struct act	 spawns[RIG_MANY];
 	int64_t		 spawned_ms[RIG_MANY];
@@ -46,6 +46,9 @@ void		 rig_exit(struct rig *rig, struct child *child, int code);
 void		 rig_all_ready(struct rig *rig);
 /* All that were told to go have left. */
 void		 rig_all_gone(struct rig *rig);
+
+/* Save the pool and go on with one that is made of the rows. */
+void		 rig_anew(struct rig *rig, bool again);
 
 /* How many tells of that kind; the last of them, or NULL. */
 int		 rig_told(const struct rig *rig, enum tell_kind kind);

@@ -18,7 +18,7 @@
 #include "master/proc.h"
 
 const char *
-rig_show(void)
+prog_show(void)
 {
 	static char	 path[PATH_MAX];
 	ssize_t		 n;
@@ -31,10 +31,10 @@ rig_show(void)
 }
 
 void
-rig_copy_show(const char *path)
+prog_copy_show(const char *path)
 {
 	char	 buf[65536];
-	int	 from = open(rig_show(), O_RDONLY | O_CLOEXEC), to;
+	int	 from = open(prog_show(), O_RDONLY | O_CLOEXEC), to;
 	ssize_t	 n;
 
 	unlink(path);
@@ -47,6 +47,55 @@ rig_copy_show(const char *path)
 	close(to);
 }
 
+/* ---- the test's folder, made when it is asked for */
+
+static char	 folder_path[64];
+
+const char *
+prog_path(const char *name)
+{
+	static char	 paths[4][128];
+	static int	 turn;
+
+	if (folder_path[0] == '\0') {
+		strcpy(folder_path, "/tmp/muster-program.XXXXXX");
+		cr_assert_not_null(mkdtemp(folder_path));
+		cr_assert_eq(chmod(folder_path, 0755), 0);
+	}
+	turn = (turn + 1) % 4;
+	snprintf(paths[turn], sizeof(paths[turn]), "%s/%s", folder_path,
+	    name);
+	return paths[turn];
+}
+
+const char *
+prog_file(const char *name, const char *content, mode_t mode)
+{
+	const char	*path = prog_path(name);
+	int		 fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	ssize_t		 len = (ssize_t)strlen(content);
+
+	cr_assert_eq(write(fd, content, (size_t)len), len);
+	cr_assert_eq(fchmod(fd, mode), 0);
+	close(fd);
+	return path;
+}
+
+static void
+remove_folder(void)
+{
+	char	*command;
+
+	if (folder_path[0] == '\0')
+		return;
+	command = xasprintf("rm -rf '%s'", folder_path);
+	cr_expect_eq(system(command), 0);
+	free(command);
+	folder_path[0] = '\0';
+}
+
+/* ---- the program */
+
 static void
 forget_command(struct rig *rig)
 {
@@ -58,7 +107,7 @@ forget_command(struct rig *rig)
 }
 
 void
-rig_command(struct rig *rig, const char *word, ...)
+prog_command(struct rig *rig, const char *word, ...)
 {
 	size_t	 count = 0;
 	va_list	 ap;
@@ -73,7 +122,7 @@ rig_command(struct rig *rig, const char *word, ...)
 }
 
 void
-rig_open(struct rig *rig)
+prog_open(struct rig *rig)
 {
 	static char	 name[] = "web";
 	static char	*original[] = { NULL, NULL };
@@ -90,15 +139,16 @@ rig_open(struct rig *rig)
 	    .null_fd = open("/dev/null", O_RDWR | O_CLOEXEC),
 	    .out_fd = memfd_create("out", MFD_CLOEXEC),
 	    .original = original };
-	rig_command(rig, rig_show(), NULL);
+	prog_command(rig, prog_show(), NULL);
 	proc_prepare();
 }
 
 void
-rig_close(struct rig *rig)
+prog_close(struct rig *rig)
 {
 	size_t	 i;
 
+	remove_folder();
 	forget_command(rig);
 	free(rig->out);
 	for (i = 0; i < rig->boot.nsockets; i++)
@@ -109,7 +159,7 @@ rig_close(struct rig *rig)
 }
 
 void
-rig_inherit(struct rig *rig, int fd, const char *name, const char *text)
+prog_inherit(struct rig *rig, int fd, const char *name, const char *text)
 {
 	cr_assert_lt(rig->boot.nsockets, (size_t)RIG_SOCKETS);
 	rig->sockets[rig->boot.nsockets++] = (struct inherited){ fd, name,
@@ -117,7 +167,7 @@ rig_inherit(struct rig *rig, int fd, const char *name, const char *text)
 }
 
 int
-rig_socket(struct rig *rig, const char *name)
+prog_socket(struct rig *rig, const char *name)
 {
 	struct sockaddr_in	 in = { .sin_family = AF_INET,
 				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -126,12 +176,12 @@ rig_socket(struct rig *rig, const char *name)
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
 	cr_assert_eq(listen(fd, 5), 0);
-	rig_inherit(rig, fd, name, "127.0.0.1:8000");
+	prog_inherit(rig, fd, name, "127.0.0.1:8000");
 	return fd;
 }
 
 bool
-rig_start(struct rig *rig)
+prog_start(struct rig *rig)
 {
 	struct program	*program;
 	struct err	 err = { "" };
@@ -154,23 +204,23 @@ rig_start(struct rig *rig)
 }
 
 void
-rig_run(struct rig *rig)
+prog_run(struct rig *rig)
 {
-	cr_assert(rig_start(rig), "%s", rig->text);
+	cr_assert(prog_start(rig), "%s", rig->text);
 	cr_assert_eq(waitpid(rig->pid, &rig->status, 0), rig->pid);
 	cr_assert_eq(rig->status, 0, "status %x", (unsigned)rig->status);
-	rig_read(rig);
+	prog_read(rig);
 }
 
 void
-rig_kill(struct rig *rig)
+prog_kill(struct rig *rig)
 {
 	kill(rig->pid, SIGKILL);
 	cr_assert_eq(waitpid(rig->pid, &rig->status, 0), rig->pid);
 }
 
 void
-rig_read(struct rig *rig)
+prog_read(struct rig *rig)
 {
 	off_t	 size;
 
@@ -195,7 +245,7 @@ find(const struct rig *rig, const char *key)
 }
 
 const char *
-rig_value(const struct rig *rig, const char *key)
+prog_value(const struct rig *rig, const char *key)
 {
 	static char	 values[4][512];
 	static int	 turn;
@@ -210,15 +260,15 @@ rig_value(const struct rig *rig, const char *key)
 }
 
 bool
-rig_says(const struct rig *rig, const char *key, const char *value)
+prog_says(const struct rig *rig, const char *key, const char *value)
 {
-	const char	*found = rig_value(rig, key);
+	const char	*found = prog_value(rig, key);
 
 	return found != NULL && strcmp(found, value) == 0;
 }
 
 int
-rig_count(const struct rig *rig, const char *begin)
+prog_count(const struct rig *rig, const char *begin)
 {
 	const char	*at = rig->out;
 	int		 count = 0;

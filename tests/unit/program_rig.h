@@ -1,6 +1,7 @@
 #ifndef MUSTER_TEST_PROGRAM_RIG_H
 #define MUSTER_TEST_PROGRAM_RIG_H
 
+#include <sys/types.h>
 #include <stdbool.h>
 
 #include "common/conf.h"
@@ -26,34 +27,41 @@ struct rig {
 };
 
 /* As if nothing was configured, with "show" as the command. */
-void		 rig_open(struct rig *rig);
-void		 rig_close(struct rig *rig);
+void		 prog_open(struct rig *rig);
+void		 prog_close(struct rig *rig);
 /* Another command, up to a NULL. */
-void		 rig_command(struct rig *rig, const char *word, ...);
+void		 prog_command(struct rig *rig, const char *word, ...);
 /* Add a socket that listens on the loopback, under this name. Its fd. */
-int		 rig_socket(struct rig *rig, const char *name);
+int		 prog_socket(struct rig *rig, const char *name);
 /* The same with a descriptor and an address of the test's own. */
-void		 rig_inherit(struct rig *rig, int fd, const char *name,
+void		 prog_inherit(struct rig *rig, int fd, const char *name,
 		    const char *text);
 
 /* Start it. False: it was not, and text says why. */
-bool		 rig_start(struct rig *rig);
+bool		 prog_start(struct rig *rig);
 /* Start it, wait until it ends with 0, read its output. */
-void		 rig_run(struct rig *rig);
+void		 prog_run(struct rig *rig);
 /* Read the output of one that a child of ours started. */
-void		 rig_read(struct rig *rig);
+void		 prog_read(struct rig *rig);
 /* End a running one. */
-void		 rig_kill(struct rig *rig);
+void		 prog_kill(struct rig *rig);
 
 /* The value of a key of the output; NULL: it has no such line. */
-const char	*rig_value(const struct rig *rig, const char *key);
-bool		 rig_says(const struct rig *rig, const char *key,
+const char	*prog_value(const struct rig *rig, const char *key);
+bool		 prog_says(const struct rig *rig, const char *key,
 		    const char *value);
 /* How many lines begin like that? */
-int		 rig_count(const struct rig *rig, const char *begin);
+int		 prog_count(const struct rig *rig, const char *begin);
+
+/*
+ * A file's path in a folder of the test's own that others may enter, gone with
+ * prog_close(); good until the next but three. The second makes the file.
+ */
+const char	*prog_path(const char *name);
+const char	*prog_file(const char *name, const char *content, mode_t mode);
 
 /* Where the fixture is; a copy that anybody may run, the caller unlinks it. */
-const char	*rig_show(void);
-void		 rig_copy_show(const char *path);
+const char	*prog_show(void);
+void		 prog_copy_show(const char *path);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "master/resolve.h"
 
 #define LOG_FD	30	/* and above */
 
@@ -98,6 +99,19 @@ open_ok(const struct conf *given)
 
 	cr_assert_not_null(listeners, "%s", err.text);
 	return listeners;
+}
+
+struct listener_set *
+plan_for(const struct listener_set *current, const struct conf *given,
+    struct err *err)
+{
+	struct resolved		*resolved = resolve_now(given, err);
+	struct listener_set	*set;
+
+	cr_assert_not_null(resolved, "%s", err->text);
+	set = listeners_plan(current, given, resolved, err);
+	resolved_free(resolved);
+	return set;
 }
 
 bool

@@ -22,6 +22,10 @@ struct conf	*with_bind(const char *addr, ...);
 /* Open; the test fails at once if that does. */
 struct listener_set	*open_ok(const struct conf *conf);
 
+/* As at a reload, with its host names looked up first. NULL with err. */
+struct listener_set	*plan_for(const struct listener_set *current,
+			    const struct conf *conf, struct err *err);
+
 /* Does opening fail, with text in the message? */
 bool	open_fails(const struct conf *conf, const char *text);
 

@@ -187,3 +187,22 @@ Test(child, states_and_events_have_names)
 	for (i = 0; i < CHILD_EVENTS; i++)
 		cr_expect(gt(sz, strlen(child_event_name(i)), 0));
 }
+
+Test(child, counts_other_limits_from_when_the_state_began)
+{
+	static const struct child_limits	 longer = { 1000, 2000, 3000 };
+	struct child_core			 child = forked();
+	int64_t					 began = child.since_ms;
+
+	child_relimit(&child, &longer);
+	cr_expect(eq(i64, child.deadline_ms, began + 1000));
+	child_step(&child, ON_STOP, &limits, 110);
+	child_relimit(&child, &longer);
+	cr_expect(eq(i64, child.deadline_ms, 110 + 2000));
+	child_step(&child, ON_FAST, &limits, 120);
+	child_relimit(&child, &longer);
+	cr_expect(eq(i64, child.deadline_ms, 120 + 3000));
+	child_step(&child, ON_DEADLINE, &limits, 130);
+	child_relimit(&child, &longer);
+	cr_expect(eq(i64, child.deadline_ms, 130 + 1000), "KILL's stays");
+}

@@ -356,8 +356,8 @@ fails_as_it_says(const char *path)
 
 Test(conf, tells_every_mistake_of_a_file_with_its_line)
 {
-	static const char *const	 files[] = { "control-bytes", "long",
-		"no-value", "program", "reuseport", "structure",
+	static const char *const	 files[] = { "command", "control-bytes",
+		"long", "no-value", "reuseport", "structure",
 		"user-without-group", "values" };
 	char				*below, *path;
 

@@ -342,3 +342,75 @@ Test(listener_inherit, makes_names_where_the_given_ones_are_none)
 {
 	cr_expect_eq(run(pass_bad_names), 0);
 }
+
+static void
+keep_passed(void)
+{
+	struct listener_set	*old, *now, *again;
+	struct inherited	 in[2];
+	struct err		 err = { "" };
+
+	put_listener(3);
+	put_listener(4);
+	pass("2", "web:api");
+	old = listeners_open(with_default(), &err);
+	MUST(old != NULL);
+	/* As long as the configuration says nothing, they stay. */
+	now = plan_for(old, with_default(), &err);
+	MUST(now != NULL && listeners_count(now) == 2);
+	MUST(listeners_for_slot(now, 0, in, 2, &err) == 2);
+	MUST(in[0].fd == 3 && strcmp(in[0].name, "web") == 0);
+	MUST(in[1].fd == 4 && strcmp(in[1].name, "api") == 0);
+	listener_set_drop(old);
+
+	/* Once it does, they go; and come back, while anybody has them. */
+	old = now;
+	now = plan_for(old, with_bind("127.0.0.1:0", NULL), &err);
+	MUST(now != NULL && listeners_count(now) == 1);
+	listeners_apply(now, with_bind("127.0.0.1:0", NULL));
+	listeners_retire(old, now);
+	MUST(connect_to(in[0].text, 1000) != -1);	/* its owner's */
+	again = plan_for(now, with_default(), &err);
+	MUST(again != NULL && listeners_count(again) == 2);
+	listeners_apply(again, with_default());
+	listeners_retire(now, again);
+	listener_set_drop(now);
+	listener_set_drop(old);
+	MUST(listeners_for_slot(again, 0, in, 2, &err) == 2);
+	MUST(in[0].fd == 3 && strcmp(in[0].name, "web") == 0);
+	MUST(accepts(3));
+	listener_set_drop(again);
+	MUST(fcntl(3, F_GETFD) == -1 && fcntl(4, F_GETFD) == -1);
+}
+
+Test(listener_inherit, keeps_what_was_passed_while_no_bind_is_given)
+{
+	cr_expect_eq(run(keep_passed), 0);
+	cr_expect_eq(logged("listen.closed"), 3);
+}
+
+static void
+lose_passed(void)
+{
+	struct listener_set	*old, *now;
+	struct err		 err = { "" };
+
+	put_listener(3);
+	pass("1", NULL);
+	old = listeners_open(with_default(), &err);
+	now = plan_for(old, with_bind("none", NULL), &err);
+	MUST(old != NULL && now != NULL);
+	listeners_retire(old, now);
+	listener_set_drop(old);
+	MUST(fcntl(3, F_GETFD) == -1);
+	/* They are gone: what is left is the default. */
+	old = plan_for(now, with_default(), &err);
+	MUST(old != NULL && listeners_count(old) == 1);
+	listener_set_drop(old);
+	listener_set_drop(now);
+}
+
+Test(listener_inherit, takes_the_default_once_what_was_passed_is_gone)
+{
+	cr_expect_eq(run(lose_passed), 0);
+}

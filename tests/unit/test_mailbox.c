@@ -22,111 +22,10 @@
 #include "common/notify.h"
 #include "master/mailbox.h"
 #include "tests/unit/log_rig.h"
+#include "tests/unit/mailbox_rig.h"
 
-enum { STRANGER = 4711 };	/* a uid that is neither root's nor ours */
-
-static struct event_base	*base;
-static struct mailroom		*room;
-static int			 said, ready, done;
-static pid_t			 said_by;
-static char			 status[NOTIFY_MAX];
-static struct mailbox		*to_close;
-
-static void
-on_said(void *arg, pid_t worker, const struct notify *notify)
-{
-	(void)arg;
-	said++;
-	ready += notify->ready;
-	said_by = worker;
-	if (notify->status != NULL)
-		snprintf(status, sizeof(status), "%.*s",
-		    (int)notify->status_len, notify->status);
-	if (to_close != NULL) {
-		mailbox_close(to_close);
-		to_close = NULL;
-	}
-}
-
-static void
-on_done(void *arg)
-{
-	(void)arg;
-	done++;
-}
-
-static void
-setup(void)
-{
-	struct event_config	*config = event_config_new();
-	struct err		 err;
-
-	event_config_set_max_dispatch_interval(config, NULL, 16, 1);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	event_base_priority_init(base, 3);
-	room = mailroom_new(base, 1, on_said, on_done, NULL, &err);
-	cr_assert_not_null(room, "%s", err.text);
-}
-
-static void
-teardown(void)
-{
-	mailroom_free(room);
-	event_base_free(base);
-}
-
-TestSuite(mailbox, .init = setup, .fini = teardown, .timeout = 30);
-
-static struct mailbox *
-box_of(pid_t worker, uid_t uid)
-{
-	struct err	 err;
-	struct mailbox	*box = mailbox_open(room, &err);
-
-	cr_assert_not_null(box, "%s", err.text);
-	mailbox_own(box, worker, uid);
-	return box;
-}
-
-/* All that is there. */
-static void
-listen_now(void)
-{
-	int	 before;
-
-	do {
-		before = said + done;
-		event_base_loop(base, EVLOOP_NONBLOCK);
-	} while (said + done != before);
-}
-
-/* A socket that sends to address, as a program does; -1: it cannot. */
-static int
-connect_to(const char *address)
-{
-	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
-	int			 fd;
-
-	memcpy(sun.sun_path, address, strlen(address));
-	sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (connect(fd, (struct sockaddr *)&sun, (socklen_t)(strlen(address) +
-	    offsetof(struct sockaddr_un, sun_path))) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static void
-say(const char *address, const char *text)
-{
-	int	 fd = connect_to(address);
-
-	send(fd, text, strlen(text), 0);
-	close(fd);
-}
+TestSuite(mailbox, .init = mailbox_rig_setup, .fini = mailbox_rig_teardown,
+    .timeout = 30);
 
 /* Send text and these descriptors; they are closed here. */
 static void
@@ -138,7 +37,7 @@ pass(const char *address, const char *text, const int *fds, size_t count)
 			    .msg_control = control,
 			    .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
 	struct cmsghdr	*header = CMSG_FIRSTHDR(&message);
-	int		 fd = connect_to(address);
+	int		 fd = mail_connect(address);
 
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
@@ -161,60 +60,13 @@ open_fds(void)
 	return n;
 }
 
-/* A process that does this, in a group of its own; reaped by the caller. */
-static pid_t
-child(void (*work)(const char *), const char *address)
-{
-	pid_t	 pid = fork();
-
-	if (pid == 0) {
-		setpgid(0, 0);
-		work(address);
-		_exit(0);
-	}
-	setpgid(pid, pid);
-	return pid;
-}
-
-static void
-reap(pid_t pid)
-{
-	int	 code;
-
-	waitpid(pid, &code, 0);
-	cr_expect_eq(code, 0);
-}
-
-/* Ended, but not reaped: proc(5) still tells of it. */
-static void
-await_end(pid_t pid)
-{
-	siginfo_t	 info;
-
-	cr_assert_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-}
-
-static void
-say_ready(const char *address)
-{
-	say(address, "READY=1");
-}
-
-static void
-wait_for_ever(const char *address)
-{
-	(void)address;
-	for (;;)
-		pause();
-}
-
 /* ---- */
 
 Test(mailbox, an_address_is_abstract_and_of_its_own)
 {
 	struct err	 err;
-	struct mailbox	*a = mailbox_open(room, &err);
-	struct mailbox	*b = mailbox_open(room, &err);
+	struct mailbox	*a = mailbox_open(mail_room, &err);
+	struct mailbox	*b = mailbox_open(mail_room, &err);
 	char		*begin = xasprintf("@muster/%d/1.", (int)getpid());
 
 	cr_expect_eq(strncmp(mailbox_address(a), begin, strlen(begin)), 0,
@@ -229,214 +81,60 @@ Test(mailbox, an_address_is_abstract_and_of_its_own)
 
 Test(mailbox, a_worker_is_heard)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 
-	say(mailbox_address(box), "READY=1\nSTATUS=at it");
-	listen_now();
-	cr_expect_eq(ready, 1);
-	cr_expect_eq(said_by, getpid());
-	cr_expect_str_eq(status, "at it");
-	cr_expect_eq(done, 1);
+	mail_say(mailbox_address(box), "READY=1\nSTATUS=at it");
+	mail_listen();
+	cr_expect_eq(mail_ready, 1);
+	cr_expect_eq(mail_said_by, getpid());
+	cr_expect_str_eq(mail_status, "at it");
+	cr_expect_eq(mail_done, 1);
 }
 
 Test(mailbox, what_comes_before_it_is_owned_is_kept)
 {
 	struct err	 err;
-	struct mailbox	*box = mailbox_open(room, &err);
+	struct mailbox	*box = mailbox_open(mail_room, &err);
 
-	say(mailbox_address(box), "READY=1");
-	listen_now();
+	mail_say(mailbox_address(box), "READY=1");
+	mail_listen();
 	mailbox_read(box, 10);
-	cr_expect_eq(said, 0);
+	cr_expect_eq(mail_said, 0);
 	mailbox_own(box, getpid(), getuid());
-	listen_now();
-	cr_expect_eq(ready, 1);
+	mail_listen();
+	cr_expect_eq(mail_ready, 1);
 }
 
 Test(mailbox, it_is_found_by_worker_and_by_address)
 {
-	struct mailbox	*a = box_of(1001, 0), *b = box_of(1002, 0);
+	struct mailbox	*a = mail_box_of(1001, 0), *b = mail_box_of(1002, 0);
 	char		*gone = xstrdup(mailbox_address(a));
 
-	cr_expect_eq(mailbox_of(room, 1001), a);
-	cr_expect_eq(mailbox_of(room, 1002), b);
-	cr_expect_null(mailbox_of(room, 1003));
-	cr_expect_eq(mailbox_at(room, mailbox_address(b)), b);
-	cr_expect_null(mailbox_at(room, ""));
-	cr_expect_null(mailbox_at(room, "@muster/an address that is far too "
+	cr_expect_eq(mailbox_of(mail_room, 1001), a);
+	cr_expect_eq(mailbox_of(mail_room, 1002), b);
+	cr_expect_null(mailbox_of(mail_room, 1003));
+	cr_expect_eq(mailbox_at(mail_room, mailbox_address(b)), b);
+	cr_expect_null(mailbox_at(mail_room, ""));
+	cr_expect_null(mailbox_at(mail_room, "@muster/an address that is far too "
 	    "long to be that of any mailbox at all, as it has no end"));
 	mailbox_close(a);
-	cr_expect_null(mailbox_of(room, 1001));
-	cr_expect_null(mailbox_at(room, gone));
-	cr_expect_eq(connect_to(gone), -1);
+	cr_expect_null(mailbox_of(mail_room, 1001));
+	cr_expect_null(mailbox_at(mail_room, gone));
+	cr_expect_eq(mail_connect(gone), -1);
 	free(gone);
 }
 
 Test(mailbox, last_words_are_read_when_asked_for)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	int		 i;
 
 	for (i = 0; i < 5; i++)
-		say(mailbox_address(box), "STOPPING=1");
+		mail_say(mailbox_address(box), "STOPPING=1");
 	mailbox_read(box, 3);
-	cr_expect_eq(said, 3);
+	cr_expect_eq(mail_said, 3);
 	mailbox_read(box, 100);
-	cr_expect_eq(said, 5);
-}
-
-Test(mailbox, one_of_the_workers_group_may_speak)
-{
-	pid_t		 worker = child(wait_for_ever, NULL), helper;
-	struct mailbox	*box = box_of(worker, getuid());
-
-	if ((helper = fork()) == 0) {
-		setpgid(0, worker);
-		say_ready(mailbox_address(box));
-		_exit(0);
-	}
-	await_end(helper);
-	listen_now();
-	cr_expect_eq(ready, 1);
-	cr_expect_eq(said_by, worker);
-	reap(helper);
-	kill(worker, SIGKILL);
-	waitpid(worker, NULL, 0);
-}
-
-/* A grandchild that has a session of its own. */
-static void
-speak_by_grandchild(const char *address)
-{
-	pid_t	 pid = fork();
-
-	if (pid == 0) {
-		setsid();
-		if ((pid = fork()) == 0) {
-			setsid();
-			say_ready(address);
-			pause();
-		}
-		pause();
-	}
-	pause();
-}
-
-Test(mailbox, a_grandchild_in_a_session_of_its_own_may_speak)
-{
-	struct err	 err;
-	struct mailbox	*box = mailbox_open(room, &err);
-	struct pollfd	 p = { .fd = mailbox_fd(box), .events = POLLIN };
-	pid_t		 worker = child(speak_by_grandchild,
-			    mailbox_address(box));
-	char		*kill_all = xasprintf("for p in $(pgrep -P %d); do "
-			    "kill -9 $(pgrep -P $p) $p; done", (int)worker);
-
-	mailbox_own(box, worker, getuid());
-	cr_assert_eq(poll(&p, 1, 5000), 1);
-	listen_now();
-	cr_expect_eq(ready, 1);
-	cr_expect_eq(mailbox_dropped(box), 0);
-	cr_expect_eq(system(kill_all), 0);
-	kill(worker, SIGKILL);
-	waitpid(worker, NULL, 0);
-	free(kill_all);
-}
-
-/* As systemd-notify(1) does: it is gone when the message is read. */
-Test(mailbox, who_is_gone_by_now_may_have_spoken)
-{
-	pid_t		 worker = child(wait_for_ever, NULL);
-	struct mailbox	*box = box_of(worker, getuid());
-
-	reap(child(say_ready, mailbox_address(box)));
-	listen_now();
-	cr_expect_eq(ready, 1);
-	kill(worker, SIGKILL);
-	waitpid(worker, NULL, 0);
-}
-
-Test(mailbox, a_stranger_of_the_same_uid_is_not_heard)
-{
-	pid_t		 worker = child(wait_for_ever, NULL), other;
-	struct mailbox	*box = box_of(worker, getuid());
-
-	other = child(say_ready, mailbox_address(box));
-	await_end(other);
-	listen_now();
-	cr_expect_eq(said, 0);
-	cr_expect_eq(mailbox_dropped(box), 1);
-	reap(other);
-	kill(worker, SIGKILL);
-	waitpid(worker, NULL, 0);
-}
-
-static void
-say_as_stranger(const char *address)
-{
-	if (setresuid(STRANGER, STRANGER, STRANGER) == -1)
-		_exit(1);
-	say_ready(address);
-}
-
-Test(mailbox, another_uid_is_not_heard_even_when_it_is_gone)
-{
-	struct mailbox	*box = box_of(getpid(), getuid());
-
-	if (getuid() != 0)
-		cr_skip_test("needs root");
-	reap(child(say_as_stranger, mailbox_address(box)));
-	listen_now();
-	cr_expect_eq(said, 0);
-	cr_expect_eq(mailbox_dropped(box), 1);
-}
-
-Test(mailbox, a_worker_of_another_uid_is_heard)
-{
-	struct err	 err;
-	struct mailbox	*box = mailbox_open(room, &err);
-	pid_t		 worker;
-
-	if (getuid() != 0)
-		cr_skip_test("needs root");
-	worker = child(say_as_stranger, mailbox_address(box));
-	mailbox_own(box, worker, STRANGER);
-	await_end(worker);
-	listen_now();
-	cr_expect_eq(ready, 1);
-	reap(worker);
-}
-
-/* Its name is "x) S PID" with the worker's pid and a newline behind it. */
-static void
-say_with_forged_name(const char *address)
-{
-	char	 name[32];
-	int	 fd = open("/proc/self/comm", O_WRONLY | O_CLOEXEC);
-	int	 n = snprintf(name, sizeof(name), "x) S %d\n",
-		    atoi(getenv("WORKER")));
-
-	if (fd == -1 || write(fd, name, (size_t)n) != n)
-		_exit(1);
-	say_ready(address);
-}
-
-Test(mailbox, a_name_does_not_make_a_descendant)
-{
-	pid_t		 worker = child(wait_for_ever, NULL), other;
-	struct mailbox	*box = box_of(worker, getuid());
-	char		*text = xasprintf("%d", (int)worker);
-
-	setenv("WORKER", text, 1);
-	other = child(say_with_forged_name, mailbox_address(box));
-	await_end(other);
-	listen_now();
-	cr_expect_eq(said, 0);
-	cr_expect_eq(mailbox_dropped(box), 1);
-	reap(other);
-	kill(worker, SIGKILL);
-	waitpid(worker, NULL, 0);
-	free(text);
+	cr_expect_eq(mail_said, 5);
 }
 
 Test(mailbox, refusals_are_told_of_once, .init = log_rig_setup,
@@ -450,16 +148,16 @@ Test(mailbox, refusals_are_told_of_once, .init = log_rig_setup,
 	const char			*log;
 
 	cr_assert_eq(log_open(&options, &err), 0);
-	box = box_of(getpid(), getuid());
+	box = mail_box_of(getpid(), getuid());
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "READY=1\n", 8);
 	big[sizeof(big) - 1] = '\0';
-	say(mailbox_address(box), big);
-	say(mailbox_address(box), big);
-	say(mailbox_address(box), "STOPPING=1");
-	listen_now();
-	cr_expect_eq(ready, 0);
-	cr_expect_eq(said, 1);
+	mail_say(mailbox_address(box), big);
+	mail_say(mailbox_address(box), big);
+	mail_say(mailbox_address(box), "STOPPING=1");
+	mail_listen();
+	cr_expect_eq(mail_ready, 0);
+	cr_expect_eq(mail_said, 1);
 	cr_expect_eq(mailbox_dropped(box), 2);
 	log = log_rig_take_file(log_rig_path);
 	cr_expect_eq(log_rig_count(log, "mail.refused"), 1, "%s", log);
@@ -467,27 +165,27 @@ Test(mailbox, refusals_are_told_of_once, .init = log_rig_setup,
 
 Test(mailbox, the_longest_message_is_heard)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	char		 big[NOTIFY_MAX + 1];
 
 	memset(big, 'x', sizeof(big));
 	memcpy(big, "READY=1\n", 8);
 	big[NOTIFY_MAX] = '\0';
-	say(mailbox_address(box), big);
-	listen_now();
-	cr_expect_eq(ready, 1);
+	mail_say(mailbox_address(box), big);
+	mail_listen();
+	cr_expect_eq(mail_ready, 1);
 }
 
 Test(mailbox, any_message_is_survived)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
-	int		 fd = connect_to(mailbox_address(box));
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
+	int		 fd = mail_connect(mailbox_address(box));
 
 	send(fd, "", 0, 0);
 	send(fd, "\0\n\n=\n\xff\nREADY=1", 14, 0);
-	listen_now();
-	cr_expect_eq(said, 2);
-	cr_expect_eq(ready, 1);
+	mail_listen();
+	cr_expect_eq(mail_said, 2);
+	cr_expect_eq(mail_ready, 1);
 	close(fd);
 }
 
@@ -495,7 +193,7 @@ Test(mailbox, any_message_is_survived)
 
 Test(mailbox, a_barrier_is_answered)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	struct pollfd	 p = { .events = POLLIN };
 	int		 ends[2];
 
@@ -503,10 +201,10 @@ Test(mailbox, a_barrier_is_answered)
 	p.fd = ends[0];
 	pass(mailbox_address(box), "BARRIER=1", &ends[1], 1);
 	cr_expect_eq(poll(&p, 1, 0), 0);
-	listen_now();
+	mail_listen();
 	cr_assert_eq(poll(&p, 1, 0), 1);
 	cr_expect_eq(p.revents, POLLHUP);
-	cr_expect_eq(said, 1);
+	cr_expect_eq(mail_said, 1);
 	close(ends[0]);
 }
 
@@ -523,21 +221,21 @@ pass_many(const char *address, size_t count)
 
 Test(mailbox, passed_descriptors_are_closed)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	int		 before = open_fds(), i;
 
 	for (i = 0; i < 20; i++) {
 		pass_many(mailbox_address(box), 253);
 		pass_many(mailbox_address(box), 1);
-		listen_now();
+		mail_listen();
 	}
-	cr_expect_eq(ready, 40);
+	cr_expect_eq(mail_ready, 40);
 	cr_expect_eq(open_fds(), before);
 }
 
 Test(mailbox, descriptors_beyond_our_limit_are_closed)
 {
-	struct mailbox		*box = box_of(getpid(), getuid());
+	struct mailbox		*box = mail_box_of(getpid(), getuid());
 	struct rlimit		 limit, low;
 	struct pollfd		 p = { .events = POLLIN };
 	int			 ends[2], before = open_fds();
@@ -550,9 +248,9 @@ Test(mailbox, descriptors_beyond_our_limit_are_closed)
 	low = limit;
 	low.rlim_cur = (rlim_t)before;
 	setrlimit(RLIMIT_NOFILE, &low);
-	listen_now();
+	mail_listen();
 	setrlimit(RLIMIT_NOFILE, &limit);
-	cr_expect_eq(said, 2);
+	cr_expect_eq(mail_said, 2);
 	cr_expect_eq(poll(&p, 1, 0), 1);
 	close(ends[0]);
 	cr_expect_eq(open_fds(), before);
@@ -586,15 +284,15 @@ lingering_socket(int *peer)
 
 Test(mailbox, a_lingering_socket_does_not_hold_us_up)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	int		 peer, fd = lingering_socket(&peer);
 	int64_t		 begin;
 
 	pass(mailbox_address(box), "READY=1", &fd, 1);
 	begin = clock_now_ms();
-	listen_now();
+	mail_listen();
 	cr_expect_lt(clock_now_ms() - begin, 2000);
-	cr_expect_eq(ready, 1);
+	cr_expect_eq(mail_ready, 1);
 	close(peer);
 }
 
@@ -603,7 +301,7 @@ Test(mailbox, a_lingering_socket_does_not_hold_us_up)
 static void
 flood(const char *address)
 {
-	int	 i, fd = connect_to(address);
+	int	 i, fd = mail_connect(address);
 
 	for (i = 0; i < 1000000; i++)
 		if (send(fd, "STATUS=again", 12, 0) == -1)
@@ -626,32 +324,32 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 Test(mailbox, a_flood_starves_nobody)
 {
 	struct err	 err;
-	struct mailbox	*loud = mailbox_open(room, &err);
-	struct mailbox	*soft = box_of(getpid(), getuid());
-	pid_t		 worker = child(flood, mailbox_address(loud));
+	struct mailbox	*loud = mailbox_open(mail_room, &err);
+	struct mailbox	*soft = mail_box_of(getpid(), getuid());
+	pid_t		 worker = mail_child(flood, mailbox_address(loud));
 	int		 ends[2], signals = 0, turns, before;
 	int64_t		 begin, worst = 0;
 	struct event	*ev;
 
 	mailbox_own(loud, worker, getuid());
 	cr_assert_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-	ev = event_new(base, ends[0], EV_READ | EV_PERSIST, on_signal,
+	ev = event_new(mail_base, ends[0], EV_READ | EV_PERSIST, on_signal,
 	    &signals);
 	event_priority_set(ev, 0);
 	event_add(ev, NULL);
-	for (turns = 1; said < 100000; turns++) {
-		before = said;
+	for (turns = 1; mail_said < 100000; turns++) {
+		before = mail_said;
 		cr_assert_eq(write(ends[1], "x", 1), 1);
 		if (turns % 100 == 0)
-			say(mailbox_address(soft), "READY=1");
+			mail_say(mailbox_address(soft), "READY=1");
 		begin = clock_now_us();
-		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		event_base_loop(mail_base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		event_base_loop(mail_base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		worst = clock_now_us() - begin > worst ? clock_now_us() - begin :
 		    worst;
 		cr_assert_eq(signals, turns);
-		cr_assert_eq(ready, turns / 100);
-		cr_assert_leq(said - before, 2 * 16 * 8);
+		cr_assert_eq(mail_ready, turns / 100);
+		cr_assert_leq(mail_said - before, 2 * 16 * 8);
 	}
 	cr_expect_lt(worst, 200000);
 	kill(worker, SIGKILL);
@@ -661,28 +359,28 @@ Test(mailbox, a_flood_starves_nobody)
 
 Test(mailbox, it_can_be_closed_by_what_is_said)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	int		 i;
 
 	for (i = 0; i < 5; i++)
-		say(mailbox_address(box), "READY=1");
-	to_close = box;
-	listen_now();
-	cr_expect_eq(said, 1);
-	cr_expect_null(mailbox_of(room, getpid()));
+		mail_say(mailbox_address(box), "READY=1");
+	mail_to_close = box;
+	mail_listen();
+	cr_expect_eq(mail_said, 1);
+	cr_expect_null(mailbox_of(mail_room, getpid()));
 }
 
 Test(mailbox, another_can_be_closed_by_what_is_said)
 {
-	struct mailbox	*a = box_of(getpid(), getuid());
-	struct mailbox	*b = box_of(getppid(), getuid());
+	struct mailbox	*a = mail_box_of(getpid(), getuid());
+	struct mailbox	*b = mail_box_of(getppid(), getuid());
 
-	say(mailbox_address(a), "READY=1");
-	say(mailbox_address(b), "READY=1");
-	to_close = b;
-	listen_now();
-	cr_expect_eq(said, 1);
-	cr_expect_eq(said_by, getpid());
+	mail_say(mailbox_address(a), "READY=1");
+	mail_say(mailbox_address(b), "READY=1");
+	mail_to_close = b;
+	mail_listen();
+	cr_expect_eq(mail_said, 1);
+	cr_expect_eq(mail_said_by, getpid());
 }
 
 /* ---- across an exec */
@@ -699,23 +397,23 @@ left_open(struct mailbox *box)
 
 Test(mailbox, it_outlives_an_exec_with_what_was_said_meanwhile)
 {
-	struct mailbox	*box = box_of(getpid(), getuid());
+	struct mailbox	*box = mail_box_of(getpid(), getuid());
 	char		*address = xstrdup(mailbox_address(box));
 	int		 fd;
 	struct err	 err;
 
-	say(address, "READY=1");
 	fd = left_open(box);
-	say(address, "STOPPING=1");
+	mail_say(address, "READY=1");
+	mail_say(address, "STOPPING=1");
 	fd_nonblock(fd, false);
-	box = mailbox_restore(room, fd, getpid(), getuid(), &err);
+	box = mailbox_restore(mail_room, fd, getpid(), getuid(), &err);
 	cr_assert_not_null(box, "%s", err.text);
 	cr_expect_str_eq(mailbox_address(box), address);
-	cr_expect_eq(mailbox_of(room, getpid()), box);
+	cr_expect_eq(mailbox_of(mail_room, getpid()), box);
 	cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	cr_expect(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	listen_now();
-	cr_expect_eq(said, 2);
+	mail_listen();
+	cr_expect_eq(mail_said, 2);
 	free(address);
 }
 
@@ -726,13 +424,13 @@ Test(mailbox, numbers_are_not_given_again_after_an_exec)
 	char		*begin = xasprintf("@muster/%d/4.", (int)getpid());
 	int		 fd;
 
-	mailbox_close(mailbox_open(room, &err));
-	mailbox_close(mailbox_open(room, &err));
-	fd = left_open(box_of(getpid(), getuid()));
-	teardown();
-	setup();
-	cr_assert_not_null(mailbox_restore(room, fd, 77, 0, &err));
-	box = mailbox_open(room, &err);
+	mailbox_close(mailbox_open(mail_room, &err));
+	mailbox_close(mailbox_open(mail_room, &err));
+	fd = left_open(mail_box_of(getpid(), getuid()));
+	mailbox_rig_teardown();
+	mailbox_rig_setup();
+	cr_assert_not_null(mailbox_restore(mail_room, fd, 77, 0, &err));
+	box = mailbox_open(mail_room, &err);
 	cr_expect_eq(strncmp(mailbox_address(box), begin, strlen(begin)), 0,
 	    "%s", mailbox_address(box));
 	free(begin);
@@ -758,35 +456,35 @@ Test(mailbox, only_a_mailbox_of_ours_is_taken_over)
 					    "@muster/%d/0.0123456789abcdef",
 					    "@muster/%d/9.", "@muster/%d/9.xyz",
 					    "@muster/%d/9.0123456789abcdef0" };
-	struct mailbox			*box = box_of(getpid(), getuid());
+	struct mailbox			*box = mail_box_of(getpid(), getuid());
 	struct err			 err;
 	char				 name[100];
 	size_t				 i;
 	int				 fd, again;
 
-	cr_expect_null(mailbox_restore(room, -1, 5, 0, &err));
-	cr_expect_null(mailbox_restore(room, 0, 5, 0, &err));
-	cr_expect_null(mailbox_restore(room, 9999, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, -1, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, 0, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, 9999, 5, 0, &err));
 	again = dup(mailbox_fd(box));
-	cr_expect_null(mailbox_restore(room, again, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, again, 5, 0, &err));
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 		snprintf(name, sizeof(name), names[i], (int)getpid());
 #pragma GCC diagnostic pop
 		fd = bound(name, SOCK_DGRAM);
-		cr_expect_null(mailbox_restore(room, fd, 5, 0, &err), "%s",
+		cr_expect_null(mailbox_restore(mail_room, fd, 5, 0, &err), "%s",
 		    name);
 		close(fd);
 	}
 	snprintf(name, sizeof(name), "@muster/%d/9.0123456789abcdef",
 	    (int)getpid());
 	fd = bound(name, SOCK_STREAM);
-	cr_expect_null(mailbox_restore(room, fd, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, fd, 5, 0, &err));
 	close(fd);
 	fd = bound(name, SOCK_DGRAM);
-	cr_expect_null(mailbox_restore(room, fd, 0, 0, &err));
-	cr_expect_null(mailbox_restore(room, fd, -5, 0, &err));
-	cr_expect_null(mailbox_restore(room, fd, getpid(), 0, &err));
-	cr_expect_not_null(mailbox_restore(room, fd, 5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, fd, 0, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, fd, -5, 0, &err));
+	cr_expect_null(mailbox_restore(mail_room, fd, getpid(), 0, &err));
+	cr_expect_not_null(mailbox_restore(mail_room, fd, 5, 0, &err));
 }

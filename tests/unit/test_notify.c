@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +37,67 @@ Test(notify, each_key_is_understood)
 	cr_expect(parse("MUSTER_RETIRE=max_requests").retire);
 }
 
+static void
+expect_status(const char *text, const char *status)
+{
+	struct notify	 n = parse(text);
+
+	cr_assert_not_null(n.status, "%s", text);
+	cr_assert_eq(n.status_len, strlen(status), "%s", text);
+	cr_expect_eq(memcmp(n.status, status, n.status_len), 0, "%s", text);
+}
+
+Test(notify, what_programs_say_is_understood)
+{
+	cr_expect(parse("RELOADING=1\nMONOTONIC_USEC=5").reloading);
+	cr_expect(parse("BARRIER=1").barrier);
+	cr_expect_eq(parse("WATCHDOG=1").watchdog, NOTIFY_WATCHDOG_ALIVE);
+	cr_expect_eq(parse("WATCHDOG=trigger").watchdog,
+	    NOTIFY_WATCHDOG_TRIGGER);
+	cr_expect_eq(parse("WATCHDOG_USEC=3000000").watchdog_us, 3000000);
+	cr_expect_eq(parse("EXTEND_TIMEOUT_USEC=1").extend_us, 1);
+	cr_expect_eq(parse("ERRNO=2").error, 2);
+	cr_expect_eq(parse("MAINPID=712").main_pid, 712);
+	expect_status("STATUS=at it = 50%", "at it = 50%");
+	expect_status("READY=1\nSTATUS=", "");
+	cr_expect_null(parse("FDSTORE=1\nFDNAME=STATUS=x").status);
+}
+
+Test(notify, the_last_value_of_a_key_wins)
+{
+	expect_status("STATUS=a\nREADY=1\nSTATUS=b", "b");
+	cr_expect_eq(parse("WATCHDOG=trigger\nWATCHDOG=1").watchdog,
+	    NOTIFY_WATCHDOG_ALIVE);
+	cr_expect_eq(parse("ERRNO=1\nERRNO=2\nERRNO=x\nERRNO=").error, 2);
+	cr_expect_eq(parse("MAINPID=5\nMAINPID=6").main_pid, 6);
+}
+
+Test(notify, numbers_are_bounded)
+{
+	static const char *const	 none[] = { "", "0", "000", "-1", "+1",
+					    " 1", "1 ", "1.5", "0x1", "1s",
+					    "infinity" };
+	char				 text[100];
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%s", none[i]);
+		cr_expect_eq(parse(text).extend_us, 0, "%s", text);
+		snprintf(text, sizeof(text), "MAINPID=%s", none[i]);
+		cr_expect_eq(parse(text).main_pid, 0, "%s", text);
+	}
+	cr_expect_eq(parse("WATCHDOG_USEC=1000000000000000").watchdog_us,
+	    NOTIFY_US_MAX);
+	cr_expect_eq(parse("WATCHDOG_USEC=999999999999999").watchdog_us,
+	    NOTIFY_US_MAX - 1);
+	cr_expect_eq(parse("EXTEND_TIMEOUT_USEC=18446744073709551615")
+	    .extend_us, NOTIFY_US_MAX);
+	cr_expect_eq(parse("EXTEND_TIMEOUT_USEC=9999999999999999999999999999"
+	    "9999999999999999999999999").extend_us, NOTIFY_US_MAX);
+	cr_expect_eq(parse("ERRNO=99999999999").error, INT_MAX);
+	cr_expect_eq(parse("EXTEND_TIMEOUT_USEC=00000000000000000000000000007")
+	    .extend_us, 7);
+}
+
 Test(notify, one_key_says_nothing_of_the_others)
 {
 	cr_expect(!parse("READY=1").stopping && !parse("READY=1").retire);
@@ -60,6 +123,12 @@ Test(notify, what_is_nearly_right_is_skipped)
 	cr_expect(!parse(" READY=1").ready);
 	cr_expect(!parse("XREADY=1").ready);
 	cr_expect(!parse("STOPPING=1 ").stopping);
+	cr_expect_eq(parse("WATCHDOG=2").watchdog, NOTIFY_WATCHDOG_NONE);
+	cr_expect_eq(parse("WATCHDOG=triggered").watchdog,
+	    NOTIFY_WATCHDOG_NONE);
+	cr_expect_null(parse("STATUS").status);
+	cr_expect_null(parse("MUSTER_LOG=").log);
+	cr_expect(!parse("BARRIER=0").barrier);
 	cr_expect(!parse("MUSTER_RETIRE=").retire);
 	cr_expect(!parse("MUSTER_RETIRE").retire);
 }

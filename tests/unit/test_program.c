@@ -23,13 +23,13 @@ static struct rig	 rig;
 static void
 setup(void)
 {
-	rig_open(&rig);
+	prog_open(&rig);
 }
 
 static void
 teardown(void)
 {
-	rig_close(&rig);
+	prog_close(&rig);
 }
 
 TestSuite(program, .init = setup, .fini = teardown, .timeout = 30);
@@ -45,41 +45,41 @@ is_socket(const char *key, int fd)
 	if (fstat(fd, &st) == -1)
 		return false;
 	snprintf(text, sizeof(text), "socket:[%lu]", (unsigned long)st.st_ino);
-	return rig_says(&rig, key, text);
+	return prog_says(&rig, key, text);
 }
 
 /* ---- arguments */
 
 Test(program, arguments_are_taken_as_they_are)
 {
-	rig_command(&rig, rig_show(), "a b", "", "$HOME", "{", "{}", "{fd}",
+	prog_command(&rig, prog_show(), "a b", "", "$HOME", "{", "{}", "{fd}",
 	    "{fd:0", "{{name}}", NULL);
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "arg.0", rig_show()));
-	cr_expect(rig_says(&rig, "arg.1", "a b"));
-	cr_expect(rig_says(&rig, "arg.2", ""));
-	cr_expect(rig_says(&rig, "arg.3", "$HOME"));
-	cr_expect(rig_says(&rig, "arg.4", "{"));
-	cr_expect(rig_says(&rig, "arg.5", "{}"));
-	cr_expect(rig_says(&rig, "arg.6", "{fd}"));
-	cr_expect(rig_says(&rig, "arg.7", "{fd:0"));
-	cr_expect(rig_says(&rig, "arg.8", "{{name}}"));
-	cr_expect_eq(rig_count(&rig, "arg."), 9);
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "arg.0", prog_show()));
+	cr_expect(prog_says(&rig, "arg.1", "a b"));
+	cr_expect(prog_says(&rig, "arg.2", ""));
+	cr_expect(prog_says(&rig, "arg.3", "$HOME"));
+	cr_expect(prog_says(&rig, "arg.4", "{"));
+	cr_expect(prog_says(&rig, "arg.5", "{}"));
+	cr_expect(prog_says(&rig, "arg.6", "{fd}"));
+	cr_expect(prog_says(&rig, "arg.7", "{fd:0"));
+	cr_expect(prog_says(&rig, "arg.8", "{{name}}"));
+	cr_expect_eq(prog_count(&rig, "arg."), 9);
 }
 
 Test(program, placeholders_stand_for_descriptors_and_addresses)
 {
-	rig_inherit(&rig, rig_socket(&rig, "web"), "admin-1",
+	prog_inherit(&rig, prog_socket(&rig, "web"), "admin-1",
 	    "unix:/run/a b.sock");
 	rig.sockets[1].fd = dup(rig.sockets[0].fd);
-	rig_command(&rig, rig_show(), "{fd:0}", "fd://{fd:web},{fd:admin-1}",
+	prog_command(&rig, prog_show(), "{fd:0}", "fd://{fd:web},{fd:admin-1}",
 	    "tcp://{addr:0}?{addr:1}{fd:1}", "{{fd:1}}", NULL);
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "arg.1", "3"));
-	cr_expect(rig_says(&rig, "arg.2", "fd://3,4"));
-	cr_expect(rig_says(&rig, "arg.3",
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "arg.1", "3"));
+	cr_expect(prog_says(&rig, "arg.2", "fd://3,4"));
+	cr_expect(prog_says(&rig, "arg.3",
 	    "tcp://127.0.0.1:8000?unix:/run/a b.sock4"));
-	cr_expect(rig_says(&rig, "arg.4", "{4}"));
+	cr_expect(prog_says(&rig, "arg.4", "{4}"));
 }
 
 Test(program, a_placeholder_without_a_socket_names_its_word)
@@ -90,11 +90,11 @@ Test(program, a_placeholder_without_a_socket_names_its_word)
 	char			 word[64];
 	size_t			 i;
 
-	rig_socket(&rig, "web");
+	prog_socket(&rig, "web");
 	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		snprintf(word, sizeof(word), "--a={fd:0},%s", wrong[i]);
-		rig_command(&rig, rig_show(), word, NULL);
-		cr_expect_not(rig_start(&rig), "%s", word);
+		prog_command(&rig, prog_show(), word, NULL);
+		cr_expect_not(prog_start(&rig), "%s", word);
 		cr_expect_not_null(strstr(rig.text, wrong[i]), "%s", rig.text);
 		cr_expect_not_null(strstr(rig.text, word), "%s", rig.text);
 	}
@@ -102,8 +102,8 @@ Test(program, a_placeholder_without_a_socket_names_its_word)
 
 Test(program, a_placeholder_without_any_socket_says_so)
 {
-	rig_command(&rig, rig_show(), "x{fd:0}", NULL);
-	cr_expect_not(rig_start(&rig));
+	prog_command(&rig, prog_show(), "x{fd:0}", NULL);
+	cr_expect_not(prog_start(&rig));
 	cr_expect_str_eq(rig.text,
 	    "command: \"{fd:0}\" in \"x{fd:0}\": there is no socket");
 }
@@ -114,19 +114,19 @@ Test(program, sockets_come_from_3_on_in_order_and_nothing_else)
 {
 	int	 odd[8], i;
 
-	rig_socket(&rig, "a");
-	rig_socket(&rig, "b");
-	rig_socket(&rig, "c");
+	prog_socket(&rig, "a");
+	prog_socket(&rig, "b");
+	prog_socket(&rig, "c");
 	/* As a library would leave them: not marked close-on-exec. */
 	for (i = 0; i < 8; i++)
 		odd[i] = fcntl(STDERR_FILENO, F_DUPFD, 30 + i * i * i);
-	rig_run(&rig);
+	prog_run(&rig);
 	for (i = 0; i < 8; i++)
 		close(odd[i]);
-	cr_expect_eq(rig_count(&rig, "fd."), 6);
-	cr_expect(rig_says(&rig, "fd.0", "/dev/null"));
-	cr_expect_not_null(strstr(rig_value(&rig, "fd.1"), "memfd:out"));
-	cr_expect_not_null(strstr(rig_value(&rig, "fd.2"), "memfd:out"));
+	cr_expect_eq(prog_count(&rig, "fd."), 6);
+	cr_expect(prog_says(&rig, "fd.0", "/dev/null"));
+	cr_expect_not_null(strstr(prog_value(&rig, "fd.1"), "memfd:out"));
+	cr_expect_not_null(strstr(prog_value(&rig, "fd.2"), "memfd:out"));
 	cr_expect(is_socket("fd.3", rig.sockets[0].fd));
 	cr_expect(is_socket("fd.4", rig.sockets[1].fd));
 	cr_expect(is_socket("fd.5", rig.sockets[2].fd));
@@ -153,7 +153,7 @@ start_with_numbers(const int numbers[6])
 			return 10;
 	}
 	rig.boot.master_pid = getpid();
-	if (!rig_start(&rig) || waitpid(rig.pid, &status, 0) == -1)
+	if (!prog_start(&rig) || waitpid(rig.pid, &status, 0) == -1)
 		return 11;
 	/* The master's own are where they were. */
 	for (i = 0; i < 6; i++)
@@ -173,9 +173,9 @@ expect_order_with_numbers(const int numbers[6])
 		_exit(start_with_numbers(numbers));
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert_eq(status, 0, "%d", WEXITSTATUS(status));
-	rig_read(&rig);
-	cr_expect_eq(rig_count(&rig, "fd."), 7);
-	cr_expect(rig_says(&rig, "fd.0", "/dev/null"));
+	prog_read(&rig);
+	cr_expect_eq(prog_count(&rig, "fd."), 7);
+	cr_expect(prog_says(&rig, "fd.0", "/dev/null"));
 	for (i = 0; i < 4; i++) {
 		snprintf(key, sizeof(key), "fd.%d", 3 + i);
 		cr_expect(is_socket(key, rig.sockets[i].fd), "%s of %d %d %d "
@@ -196,17 +196,17 @@ Test(program, any_numbers_of_the_masters_descriptors_will_do)
 	size_t			 i;
 
 	for (i = 0; i < 4; i++)
-		rig_socket(&rig, "x");
+		prog_socket(&rig, "x");
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		expect_order_with_numbers(cases[i]);
 }
 
 Test(program, one_socket_may_be_given_twice)
 {
-	int	 fd = rig_socket(&rig, "a");
+	int	 fd = prog_socket(&rig, "a");
 
-	rig_inherit(&rig, fd, "b", "127.0.0.1:8000");
-	rig_run(&rig);
+	prog_inherit(&rig, fd, "b", "127.0.0.1:8000");
+	prog_run(&rig);
 	rig.boot.nsockets = 1;		/* to be closed once */
 	cr_expect(is_socket("fd.3", fd));
 	cr_expect(is_socket("fd.4", fd));
@@ -214,22 +214,22 @@ Test(program, one_socket_may_be_given_twice)
 
 Test(program, stdin_has_the_first_socket_if_asked_for_and_3_too)
 {
-	rig_socket(&rig, "a");
-	rig_socket(&rig, "b");
+	prog_socket(&rig, "a");
+	prog_socket(&rig, "b");
 	rig.conf.worker.sockets = DIALECT_STDIN;
-	rig_run(&rig);
+	prog_run(&rig);
 	cr_expect(is_socket("fd.0", rig.sockets[0].fd));
 	cr_expect(is_socket("fd.3", rig.sockets[0].fd));
 	cr_expect(is_socket("fd.4", rig.sockets[1].fd));
-	cr_expect_null(rig_value(&rig, "env.LISTEN_FDS"));
+	cr_expect_null(prog_value(&rig, "env.LISTEN_FDS"));
 }
 
 Test(program, stdin_is_null_if_there_is_no_socket_for_it)
 {
 	rig.conf.worker.sockets = DIALECT_STDIN;
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "fd.0", "/dev/null"));
-	cr_expect_eq(rig_count(&rig, "fd."), 3);
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "fd.0", "/dev/null"));
+	cr_expect_eq(prog_count(&rig, "fd."), 3);
 }
 
 /* Where a descriptor of the running program leads to. */
@@ -249,11 +249,11 @@ leads_to(int fd)
 static void
 hold_without_capture(bool daemon)
 {
-	rig_command(&rig, "sleep", "3600", NULL);
+	prog_command(&rig, "sleep", "3600", NULL);
 	rig.conf.master.daemon = daemon;
 	close(rig.boot.out_fd);
 	rig.boot.out_fd = -1;
-	cr_assert(rig_start(&rig), "%s", rig.text);
+	cr_assert(prog_start(&rig), "%s", rig.text);
 }
 
 Test(program, without_capture_the_output_is_the_masters)
@@ -265,7 +265,7 @@ Test(program, without_capture_the_output_is_the_masters)
 	hold_without_capture(false);
 	cr_expect_str_eq(leads_to(2), ours);
 	cr_expect_str_eq(leads_to(0), "/dev/null");
-	rig_kill(&rig);
+	prog_kill(&rig);
 }
 
 Test(program, a_daemon_without_capture_lets_go_of_its_starters_output)
@@ -273,7 +273,7 @@ Test(program, a_daemon_without_capture_lets_go_of_its_starters_output)
 	hold_without_capture(true);
 	cr_expect_str_eq(leads_to(1), "/dev/null");
 	cr_expect_str_eq(leads_to(2), "/dev/null");
-	rig_kill(&rig);
+	prog_kill(&rig);
 }
 
 /* ---- signals and the group */
@@ -290,11 +290,11 @@ Test(program, dispositions_are_the_defaults_and_the_mask_is_empty)
 			syscall(SYS_rt_sigaction, signo, ignored, NULL, 8);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "SigIgn", NO_SIGNALS));
-	cr_expect(rig_says(&rig, "SigBlk", NO_SIGNALS));
-	cr_expect(rig_says(&rig, "SigCgt", NO_SIGNALS));
-	cr_expect(rig_says(&rig, "SigPnd", NO_SIGNALS));
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "SigIgn", NO_SIGNALS));
+	cr_expect(prog_says(&rig, "SigBlk", NO_SIGNALS));
+	cr_expect(prog_says(&rig, "SigCgt", NO_SIGNALS));
+	cr_expect(prog_says(&rig, "SigPnd", NO_SIGNALS));
 }
 
 Test(program, the_masters_own_signals_are_as_before)
@@ -308,7 +308,7 @@ Test(program, the_masters_own_signals_are_as_before)
 	sigemptyset(&before);
 	sigaddset(&before, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	rig_run(&rig);
+	prog_run(&rig);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	for (signo = 1; signo < NSIG; signo++)
 		cr_expect_eq(sigismember(&mask, signo), signo == SIGUSR1, "%d",
@@ -323,10 +323,10 @@ Test(program, it_leads_its_own_group_and_is_our_child)
 {
 	char	 ours[16];
 
-	rig_run(&rig);
+	prog_run(&rig);
 	snprintf(ours, sizeof(ours), "%d", (int)getpid());
-	cr_expect(rig_says(&rig, "ppid", ours));
-	cr_expect(rig_says(&rig, "pgid", rig_value(&rig, "pid")));
+	cr_expect(prog_says(&rig, "ppid", ours));
+	cr_expect(prog_says(&rig, "pgid", prog_value(&rig, "pid")));
 }
 
 /* Is TTOU, and only that, ignored by a program with this output? */
@@ -338,9 +338,9 @@ ignored_with_output(int fd)
 	FILE			*file;
 	int			 saved = rig.boot.out_fd;
 
-	rig_command(&rig, "sleep", "3600", NULL);
+	prog_command(&rig, "sleep", "3600", NULL);
 	rig.boot.out_fd = fd;
-	cr_assert(rig_start(&rig), "%s", rig.text);
+	cr_assert(prog_start(&rig), "%s", rig.text);
 	rig.boot.out_fd = saved;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)rig.pid);
 	cr_assert_not_null(file = fopen(path, "re"));
@@ -348,7 +348,7 @@ ignored_with_output(int fd)
 		if (sscanf(line, "SigIgn: %llx", &ignored) == 1)
 			break;
 	fclose(file);
-	rig_kill(&rig);
+	prog_kill(&rig);
 	return ignored;
 }
 
@@ -367,26 +367,26 @@ Test(program, only_at_a_terminal_TTOU_is_ignored)
 
 Test(program, numbers_of_a_process_are_its_own)
 {
-	rig_socket(&rig, "web");
+	prog_socket(&rig, "web");
 	rig.boot.mail = "@muster/1/2";
 	rig.conf.worker.watchdog = 30000;
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "env.LISTEN_PID", rig_value(&rig, "pid")));
-	cr_expect(rig_says(&rig, "env.WATCHDOG_PID", rig_value(&rig, "pid")));
-	cr_expect(rig_says(&rig, "env.WATCHDOG_USEC", "30000000"));
-	cr_expect(rig_says(&rig, "env.NOTIFY_SOCKET", "@muster/1/2"));
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "env.LISTEN_PID", prog_value(&rig, "pid")));
+	cr_expect(prog_says(&rig, "env.WATCHDOG_PID", prog_value(&rig, "pid")));
+	cr_expect(prog_says(&rig, "env.WATCHDOG_USEC", "30000000"));
+	cr_expect(prog_says(&rig, "env.NOTIFY_SOCKET", "@muster/1/2"));
 }
 
 Test(program, folder_and_umask_are_ours_unless_configured)
 {
 	cr_assert_eq(chdir("/"), 0);
 	umask(031);
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "cwd", "/"));
-	cr_expect(rig_says(&rig, "umask", "0031"));
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "cwd", "/"));
+	cr_expect(prog_says(&rig, "umask", "0031"));
 	rig.conf.master.umask = 027;
-	rig_run(&rig);
-	cr_expect(rig_says(&rig, "umask", "0027"));
+	prog_run(&rig);
+	cr_expect(prog_says(&rig, "umask", "0027"));
 	cr_expect_eq(umask(0), 031);
 }
 
@@ -439,7 +439,7 @@ portrait(void)
 	char	*text, *at;
 	size_t	 len = 0;
 
-	rig_run(&rig);
+	prog_run(&rig);
 	text = xstrdup(rig.out);
 	blank(text, "\npid ");
 	blank(text, "\npgid ");
@@ -457,12 +457,12 @@ Test(program, the_thousandth_start_is_as_the_first, .timeout = 120)
 	char	*first, *last;
 	int	 i, before;
 
-	rig_socket(&rig, "a");
-	rig_socket(&rig, "b");
+	prog_socket(&rig, "a");
+	prog_socket(&rig, "b");
 	first = portrait();
 	before = open_fds();
 	for (i = 0; i < 998; i++)
-		rig_run(&rig);
+		prog_run(&rig);
 	last = portrait();
 	cr_expect_str_eq(first, last);
 	cr_expect_eq(open_fds(), before);

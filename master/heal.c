@@ -1,0 +1,424 @@
+#include "master/heal.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/mem.h"
+#include "master/crash.h"
+#include "master/heal_priv.h"
+#include "master/mirror.h"
+#include "master/sigq.h"
+#include "master/state.h"
+
+#define STACK_SIZE	((size_t)65536)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED	true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED	true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED	false
+#endif
+
+static const char *const	 how_names[HEAL_HOWS] = {
+	[HEAL_FRESH] = "", [HEAL_CRASH] = "crash",
+	[HEAL_GIVE_UP] = "give-up", [HEAL_UPGRADE] = "upgrade",
+	[HEAL_BACK] = "back", [HEAL_TRIAL] = "trial",
+};
+
+static struct heal_origin	 origin = { HEAL_FRESH, -1, -1, -1, "" };
+static char			*program_path;	/* owned */
+
+/* ---- where we come from */
+
+static int
+forged(const char *why)
+{
+	snprintf(origin.warning, sizeof(origin.warning),
+	    HEAL_VARIABLE " in the environment is ignored: %s", why);
+	return -1;
+}
+
+/* "7:trial:9": the state, how, and the second descriptor, or -1. */
+static int
+parse(char *text, int *state_fd, enum heal_how *how, int *second)
+{
+	char	*end, *word;
+	long	 fd;
+	int	 i;
+
+	fd = strtol(text, &end, 10);
+	if (end == text || *end != ':' || fd <= STDERR_FILENO || fd > INT_MAX)
+		return -1;
+	*state_fd = (int)fd;
+	word = end + 1;
+	*second = -1;
+	if ((end = strchr(word, ':')) != NULL) {
+		*end++ = '\0';
+		fd = strtol(end, &end, 10);
+		if (*end != '\0' || fd <= STDERR_FILENO || fd > INT_MAX)
+			return -1;
+		*second = (int)fd;
+	}
+	for (i = HEAL_CRASH; i < HEAL_HOWS; i++)
+		if (strcmp(word, how_names[i]) == 0)
+			*how = (enum heal_how)i;
+	return *how == HEAL_FRESH ? -1 : 0;
+}
+
+/*
+ * A state of ours is sealed and names this process, in a trial its parent. Its
+ * version is not looked at: what cannot be read is no reason to start anew.
+ */
+static int
+check_owner(int fd, enum heal_how how)
+{
+	struct state_head	 head;
+	int			 seals = fcntl(fd, F_GET_SEALS);
+	pid_t			 pid;
+
+	if (seals == -1 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) !=
+	    (F_SEAL_SHRINK | F_SEAL_GROW))
+		return forged("its descriptor is no sealed memory");
+	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)offsetof(
+	    struct state_head, regions) || head.magic != STATE_MAGIC)
+		return forged("its descriptor is no state");
+	pid = how == HEAL_TRIAL ? getppid() : getpid();
+	if (head.pid != (int32_t)pid)
+		return forged("it is of another process");
+	return 0;
+}
+
+static void
+find_origin(void)
+{
+	char		*value = getenv(HEAL_VARIABLE), *text;
+	enum heal_how	 how = HEAL_FRESH;
+	int		 state_fd, second;
+
+	if (value == NULL)
+		return;
+	text = xstrdup(value);
+	unsetenv(HEAL_VARIABLE);
+	if (parse(text, &state_fd, &how, &second) == -1 ||
+	    (how == HEAL_TRIAL && second == -1))
+		forged("it is not FD:HOW");
+	else if (check_owner(state_fd, how) == 0) {
+		origin.how = how;
+		origin.state_fd = state_fd;
+		fd_cloexec(state_fd, true);
+		if (second != -1)
+			fd_cloexec(second, true);
+		if (how == HEAL_TRIAL)
+			origin.reply_fd = second;
+		if (how == HEAL_UPGRADE)
+			origin.back_fd = second;
+	}
+	free(text);
+}
+
+struct heal_origin
+heal_origin(void)
+{
+	return origin;
+}
+
+/* Where the handler may write: -1 in a layout that it does not know. */
+static off_t
+ring_of(int state_fd)
+{
+	unsigned char		 bytes[STATE_HEAD_MAX];
+	struct state_head	 head;
+	struct err		 err;
+	off_t			 size = lseek(state_fd, 0, SEEK_END);
+	ssize_t			 n;
+
+	if (size == -1 ||
+	    (n = pread(state_fd, bytes, sizeof(bytes), 0)) == -1 ||
+	    state_head_read(&head, bytes, (size_t)n, (uint64_t)size,
+	    &err) == -1)
+		return -1;
+	if (head.regions[STATE_CRASHES].row != STATE_CRASH_ROW ||
+	    head.regions[STATE_CRASHES].count != CRASHES)
+		return -1;
+	return (off_t)head.regions[STATE_CRASHES].at;
+}
+
+/* ---- the handler */
+
+static bool
+allowed(void)
+{
+	const char	*value = getenv("MUSTER_HEAL");
+
+	return !SANITIZED || (value != NULL && strcmp(value, "1") == 0);
+}
+
+/* A stack of its own: that of the fault may be at its end. */
+static int
+own_stack(struct err *err)
+{
+	static char	*stack;
+	size_t		 page = (size_t)sysconf(_SC_PAGESIZE);
+	stack_t		 ss = { .ss_size = STACK_SIZE };
+
+	if (stack != NULL)
+		return 0;
+	stack = mmap(NULL, STACK_SIZE + page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack == MAP_FAILED) {
+		stack = NULL;
+		return err_sys(err, "no stack for the crash handler");
+	}
+	ss.ss_sp = stack + page;
+	if (mprotect(stack, page, PROT_NONE) == -1 ||
+	    sigaltstack(&ss, NULL) == -1)
+		return err_sys(err, "no stack for the crash handler");
+	return 0;
+}
+
+static int
+install(struct err *err)
+{
+	struct sigaction	 action = { .sa_sigaction = heal_on_fault,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	void			*frames[2];
+	size_t			 i;
+
+	if (own_stack(err) == -1)
+		return -1;
+	/* Its first call loads a library, which the handler could not. */
+	backtrace(frames, 2);
+	/* All: the mask goes over the exec, so that no signal is lost. */
+	sigfillset(&action.sa_mask);
+	for (i = 0; i < HEAL_SIGNALS; i++)
+		if (sigaction(heal_signals[i], &action, NULL) == -1)
+			return err_sys(err, "cannot handle crashes");
+	return 0;
+}
+
+static void
+state_text(char *to, int state_fd, enum heal_how how)
+{
+	snprintf(to, CAPSULE_STATE, HEAL_VARIABLE "=%d:%s", state_fd,
+	    how_names[how]);
+}
+
+static int
+arm(int state_fd, off_t ring, const struct keep_row *keeps, bool core,
+    struct err *err)
+{
+	struct capsule	*c;
+
+	if (install(err) == -1)
+		return -1;
+	c = capsule_open();
+	c->state_fd = state_fd;
+	c->ring = ring;
+	c->keeps = keeps;
+	c->core = core;
+	c->binary = c->own;
+	state_text(c->crash_text, state_fd, HEAL_CRASH);
+	state_text(c->give_up_text, state_fd, HEAL_GIVE_UP);
+	/* A new image that crashes in its restore was no good one. */
+	if (keeps == NULL && origin.back_fd != -1) {
+		c->binary = origin.back_fd;
+		state_text(c->crash_text, state_fd, HEAL_BACK);
+	}
+	c->armed = true;
+	capsule_close();
+	return 0;
+}
+
+int
+heal_arm(const struct heal_options *options, struct err *err)
+{
+	struct rlimit	 limit = { 0, 0 };
+	bool		 core;
+
+	if (!allowed() || origin.how == HEAL_GIVE_UP ||
+	    capsule.in.own == -1)
+		return 0;
+	core = options->core && getrlimit(RLIMIT_CORE, &limit) == 0 &&
+	    limit.rlim_cur > 0;
+	return arm(mirror_fd(options->mirror),
+	    mirror_crash_at(options->mirror), mirror_keeps(options->mirror),
+	    core, err);
+}
+
+void
+heal_disarm(void)
+{
+	size_t	 i;
+
+	if (!capsule.in.armed)
+		return;
+	for (i = 0; i < HEAL_SIGNALS; i++)
+		signal(heal_signals[i], SIG_DFL);
+	capsule_open()->armed = false;
+	capsule_close();
+}
+
+/* ---- the start */
+
+static void
+find_path(void)
+{
+	static const char	 gone[] = " (deleted)";
+	char			 path[PATH_MAX];
+	ssize_t			 n;
+
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	n -= (ssize_t)sizeof(gone) - 1;
+	if (n > 0 && strcmp(path + n, gone) == 0)
+		path[n] = '\0';
+	heal_set_path(path);
+}
+
+static int
+after_exec(struct err *err)
+{
+	sigset_t	 faults;
+	off_t		 ring = ring_of(origin.state_fd);
+	int		 status = 0;
+	size_t		 i;
+
+	/* With more crashes than it may have it just ends. */
+	if (ring != -1 && origin.how != HEAL_GIVE_UP && allowed())
+		status = arm(origin.state_fd, ring, NULL, false, err);
+	sigemptyset(&faults);
+	for (i = 0; i < HEAL_SIGNALS; i++)
+		sigaddset(&faults, heal_signals[i]);
+	sigprocmask(SIG_UNBLOCK, &faults, NULL);
+	return status;
+}
+
+int
+heal_first(int argc, char **argv, struct err *err)
+{
+	struct capsule	*c;
+
+	/* After an exec by descriptor it is that one's number. */
+	prctl(PR_SET_NAME, "muster");
+	if (capsule_make(argc, argv, environ, err) == -1)
+		return -1;
+	find_origin();
+	find_path();
+	c = capsule_open();
+	getrlimit(RLIMIT_NOFILE, &c->nofile);
+	c->own = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	capsule_close();
+	if (origin.how != HEAL_FRESH && origin.how != HEAL_TRIAL &&
+	    after_exec(err) == -1)
+		return -1;
+	if (capsule.in.own == -1)
+		return err_sys(err, "cannot open our own program");
+	return 0;
+}
+
+char *const *
+heal_argv(void)
+{
+	return capsule.in.argv;
+}
+
+char *const *
+heal_environ(void)
+{
+	return capsule.in.on_crash + 1;
+}
+
+const char *
+heal_path(void)
+{
+	return program_path == NULL ? "" : program_path;
+}
+
+void
+heal_set_path(const char *path)
+{
+	char	*copy = xstrdup(path);
+
+	free(program_path);
+	program_path = copy;
+}
+
+/* ---- another image by wish */
+
+/* The environment with this variable before it; freed with free(). */
+static char **
+environ_with(char *variable)
+{
+	char *const	*from = heal_environ();
+	char		**to;
+	size_t		 n = 0;
+
+	while (from[n] != NULL)
+		n++;
+	to = xcalloc(n + 2, sizeof(*to));
+	to[0] = variable;
+	memcpy(to + 1, from, n * sizeof(*to));
+	return to;
+}
+
+char **
+heal_trial_environ(int state_fd, int reply_fd)
+{
+	static char	 variable[CAPSULE_STATE];
+
+	snprintf(variable, sizeof(variable), HEAL_VARIABLE "=%d:%s:%d",
+	    state_fd, how_names[HEAL_TRIAL], reply_fd);
+	return environ_with(variable);
+}
+
+int
+heal_exec(const char *path, int binary, int state_fd)
+{
+	char		  variable[CAPSULE_STATE];
+	char		**envp = environ_with(variable);
+	struct rlimit	  limit;
+	sigset_t	  old;
+	int		  saved;
+
+	if (path != NULL)
+		snprintf(variable, sizeof(variable), HEAL_VARIABLE
+		    "=%d:%s:%d", state_fd, how_names[HEAL_UPGRADE],
+		    capsule.in.own);
+	else
+		state_text(variable, state_fd, HEAL_BACK);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	sigq_block(&old);
+	setrlimit(RLIMIT_NOFILE, &capsule.in.nofile);
+	keep_expose();
+	fd_cloexec(state_fd, false);
+	if (path != NULL) {
+		fd_cloexec(capsule.in.own, false);
+		execve(path, capsule.in.argv, envp);
+	} else
+		syscall(SYS_execveat, binary, "", capsule.in.argv, envp,
+		    AT_EMPTY_PATH);
+	saved = errno;
+	fd_cloexec(capsule.in.own, true);
+	fd_cloexec(state_fd, true);
+	keep_hide();
+	setrlimit(RLIMIT_NOFILE, &limit);
+	sigq_unblock(&old);
+	free(envp);
+	errno = saved;
+	return -1;
+}
