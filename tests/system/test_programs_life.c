@@ -9,6 +9,9 @@
 
 TestSuite(programs, .init = rig_setup, .fini = rig_cleanup, .timeout = 400);
 
+/* For those that start in no time, so that the tests do not take long. */
+#define SOON	.set = { "worker.ready=alive:500ms" }
+
 #define LIFE(name, ...)							\
 Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
 {									\
@@ -46,6 +49,7 @@ LIFE(daphne,
 
 LIFE(asyncio,
     .needs = { "/usr/bin/python3" },
+    SOON,
     .command = { "/usr/bin/python3", "@FIX@/echo.py" },
     .protocol = EXACT_ECHO)
 
@@ -67,6 +71,7 @@ LIFE(twisted,
 
 LIFE(pythons_http_server,
     .needs = { "/usr/bin/python3" },
+    SOON,
     .command = { "/usr/bin/python3", "@FIX@/http_server.py" },
     .close_only = true)
 
@@ -82,6 +87,7 @@ LIFE(uwsgi,
 
 LIFE(node,
     .needs = { "/usr/bin/node" }, .preset = "node",
+    SOON,
     .command = { "/usr/bin/node", "@FIX@/server.js" })
 
 LIFE(node_cluster,
@@ -125,6 +131,7 @@ LIFE(starman,
 
 LIFE(twiggy,
     .needs = { "/usr/bin/twiggy" }, .preset = "twiggy",
+    SOON,
     .command = { "/usr/bin/twiggy", "@FIX@/app.psgi" })
 
 LIFE(mojolicious_prefork,
@@ -137,7 +144,8 @@ LIFE(mojolicious_prefork,
 
 LIFE(server_starter,
     .needs = { "/usr/share/perl5/Server/Starter.pm" },
-    .set = { "worker.sockets=server-starter" },
+    .set = { "worker.sockets=server-starter",
+	"worker.ready=alive:500ms" },
     .command = { "/usr/bin/perl", "@FIX@/starter.pl" },
     .protocol = EXACT_ECHO, .close_only = true)
 
@@ -145,6 +153,7 @@ LIFE(server_starter,
 
 LIFE(nginx,
     .needs = { "/usr/sbin/nginx" }, .preset = "nginx",
+    SOON,
     .command = { "/usr/sbin/nginx", "-e", "stderr", "-c", "@DIR@/conf" },
     .conf = "nginx.conf", .slow = SLOW_READ)
 
@@ -156,6 +165,7 @@ LIFE(php_fpm,
 
 LIFE(haproxy,
     .needs = { "/usr/sbin/haproxy" }, .preset = "haproxy",
+    SOON,
     .command = { "/usr/sbin/haproxy", "-db", "-f", "@DIR@/conf" },
     .conf = "haproxy.cfg", .slow = SLOW_BODY)
 
@@ -166,10 +176,12 @@ LIFE(haproxy_with_a_master_of_its_own,
 
 LIFE(lighttpd,
     .needs = { "/usr/sbin/lighttpd" }, .preset = "lighttpd",
+    SOON,
     .command = { "/usr/sbin/lighttpd", "-D", "-f", "@DIR@/conf" },
     .conf = "lighttpd.conf", .expect = "a small page", .slow = SLOW_READ)
 
 LIFE(h2o,
     .needs = { "/usr/bin/h2o" }, .preset = "h2o",
+    SOON,
     .command = { "/usr/bin/h2o", "-c", "@DIR@/conf" },
     .conf = "h2o.conf", .expect = "a small page", .slow = SLOW_READ)
