@@ -179,9 +179,7 @@ void
 birth_announce(struct birth_place *place, struct birth *birth)
 {
 	const struct act	*act = &birth->act;
-	struct child		*child;
-
-	*roster_at(place->p.roster, birth->cell) = (struct entry){
+	struct entry		 entry = {
 		.pid = birth->pid, .slot = act->slot,
 		.generation = act->generation,
 		.program = birth->program != NULL, .pidfd = -1,
@@ -189,6 +187,9 @@ birth_announce(struct birth_place *place, struct birth *birth)
 		.born_us = clock_now_us(), .mail = birth->mail,
 		.ack = birth->ack, .output = birth->output,
 	};
+	struct child		*child;
+
+	roster_enter(place->p.roster, birth->cell, &entry);
 	own_ears(birth);
 	if (birth->program != NULL)
 		confine_report(act->slot, &birth->failure.confine);

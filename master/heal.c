@@ -34,138 +34,22 @@
 #define SANITIZED	false
 #endif
 
-static const char *const	 how_names[HEAL_HOWS] = {
-	[HEAL_FRESH] = "", [HEAL_CRASH] = "crash",
-	[HEAL_GIVE_UP] = "give-up", [HEAL_UPGRADE] = "upgrade",
-	[HEAL_BACK] = "back", [HEAL_TRIAL] = "trial",
-};
-
-static struct heal_origin	 origin = { HEAL_FRESH, -1, -1, -1, "" };
 static char			*program_path;	/* owned */
-
-/* ---- where we come from */
-
-static int
-forged(const char *why)
-{
-	snprintf(origin.warning, sizeof(origin.warning),
-	    HEAL_VARIABLE " in the environment is ignored: %s", why);
-	return -1;
-}
-
-/* "7:trial:9": the state, how, and the second descriptor, or -1. */
-static int
-parse(char *text, int *state_fd, enum heal_how *how, int *second)
-{
-	char	*end, *word;
-	long	 fd;
-	int	 i;
-
-	fd = strtol(text, &end, 10);
-	if (end == text || *end != ':' || fd <= STDERR_FILENO || fd > INT_MAX)
-		return -1;
-	*state_fd = (int)fd;
-	word = end + 1;
-	*second = -1;
-	if ((end = strchr(word, ':')) != NULL) {
-		*end++ = '\0';
-		fd = strtol(end, &end, 10);
-		if (*end != '\0' || fd <= STDERR_FILENO || fd > INT_MAX)
-			return -1;
-		*second = (int)fd;
-	}
-	for (i = HEAL_CRASH; i < HEAL_HOWS; i++)
-		if (strcmp(word, how_names[i]) == 0)
-			*how = (enum heal_how)i;
-	return *how == HEAL_FRESH ? -1 : 0;
-}
-
-/*
- * A state of ours is sealed and names this process, in a trial its parent. Its
- * version is not looked at: what cannot be read is no reason to start anew.
- */
-static int
-check_owner(int fd, enum heal_how how)
-{
-	struct state_head	 head;
-	int			 seals = fcntl(fd, F_GET_SEALS);
-	pid_t			 pid;
-
-	if (seals == -1 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) !=
-	    (F_SEAL_SHRINK | F_SEAL_GROW))
-		return forged("its descriptor is no sealed memory");
-	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)offsetof(
-	    struct state_head, regions) || head.magic != STATE_MAGIC)
-		return forged("its descriptor is no state");
-	pid = how == HEAL_TRIAL ? getppid() : getpid();
-	if (head.pid != (int32_t)pid)
-		return forged("it is of another process");
-	return 0;
-}
-
-static void
-find_origin(void)
-{
-	char		*value = getenv(HEAL_VARIABLE), *text;
-	enum heal_how	 how = HEAL_FRESH;
-	int		 state_fd, second;
-
-	if (value == NULL)
-		return;
-	text = xstrdup(value);
-	unsetenv(HEAL_VARIABLE);
-	if (parse(text, &state_fd, &how, &second) == -1 ||
-	    (how == HEAL_TRIAL && second == -1))
-		forged("it is not FD:HOW");
-	else if (check_owner(state_fd, how) == 0) {
-		origin.how = how;
-		origin.state_fd = state_fd;
-		fd_cloexec(state_fd, true);
-		if (second != -1)
-			fd_cloexec(second, true);
-		if (how == HEAL_TRIAL)
-			origin.reply_fd = second;
-		if (how == HEAL_UPGRADE)
-			origin.back_fd = second;
-	}
-	free(text);
-}
-
-struct heal_origin
-heal_origin(void)
-{
-	return origin;
-}
-
-/* Where the handler may write: -1 in a layout that it does not know. */
-static off_t
-ring_of(int state_fd)
-{
-	unsigned char		 bytes[STATE_HEAD_MAX];
-	struct state_head	 head;
-	struct err		 err;
-	off_t			 size = lseek(state_fd, 0, SEEK_END);
-	ssize_t			 n;
-
-	if (size == -1 ||
-	    (n = pread(state_fd, bytes, sizeof(bytes), 0)) == -1 ||
-	    state_head_read(&head, bytes, (size_t)n, (uint64_t)size,
-	    &err) == -1)
-		return -1;
-	if (head.regions[STATE_CRASHES].row != STATE_CRASH_ROW ||
-	    head.regions[STATE_CRASHES].count != CRASHES)
-		return -1;
-	return (off_t)head.regions[STATE_CRASHES].at;
-}
 
 /* ---- the handler */
 
 static bool
-allowed(void)
+asked_for(void)
 {
 	const char	*value = getenv("MUSTER_HEAL");
 
-	return !SANITIZED || (value != NULL && strcmp(value, "1") == 0);
+	return value != NULL && strcmp(value, "1") == 0;
+}
+
+static bool
+allowed(void)
+{
+	return !SANITIZED || asked_for();
 }
 
 /* A stack of its own: that of the fault may be at its end. */
@@ -215,7 +99,7 @@ static void
 state_text(char *to, int state_fd, enum heal_how how)
 {
 	snprintf(to, CAPSULE_STATE, HEAL_VARIABLE "=%d:%s", state_fd,
-	    how_names[how]);
+	    heal_how_names[how]);
 }
 
 static int
@@ -227,6 +111,7 @@ arm(int state_fd, off_t ring, const struct keep_row *keeps, bool core,
 	if (install(err) == -1)
 		return -1;
 	c = capsule_open();
+	c->pid = getpid();	/* another one after daemon(3) */
 	c->state_fd = state_fd;
 	c->ring = ring;
 	c->keeps = keeps;
@@ -235,8 +120,8 @@ arm(int state_fd, off_t ring, const struct keep_row *keeps, bool core,
 	state_text(c->crash_text, state_fd, HEAL_CRASH);
 	state_text(c->give_up_text, state_fd, HEAL_GIVE_UP);
 	/* A new image that crashes in its restore was no good one. */
-	if (keeps == NULL && origin.back_fd != -1) {
-		c->binary = origin.back_fd;
+	if (keeps == NULL && heal_origin().back_fd != -1) {
+		c->binary = heal_origin().back_fd;
 		state_text(c->crash_text, state_fd, HEAL_BACK);
 	}
 	c->armed = true;
@@ -250,7 +135,7 @@ heal_arm(const struct heal_options *options, struct err *err)
 	struct rlimit	 limit = { 0, 0 };
 	bool		 core;
 
-	if (!allowed() || origin.how == HEAL_GIVE_UP ||
+	if (!allowed() || heal_origin().how == HEAL_GIVE_UP ||
 	    capsule.in.own == -1)
 		return 0;
 	core = options->core && getrlimit(RLIMIT_CORE, &limit) == 0 &&
@@ -261,14 +146,20 @@ heal_arm(const struct heal_options *options, struct err *err)
 }
 
 void
-heal_disarm(void)
+heal_forget(void)
 {
 	size_t	 i;
 
+	for (i = 0; capsule.in.armed && i < HEAL_SIGNALS; i++)
+		signal(heal_signals[i], SIG_DFL);
+}
+
+void
+heal_disarm(void)
+{
 	if (!capsule.in.armed)
 		return;
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		signal(heal_signals[i], SIG_DFL);
+	heal_forget();
 	capsule_open()->armed = false;
 	capsule_close();
 }
@@ -294,13 +185,13 @@ static int
 after_exec(struct err *err)
 {
 	sigset_t	 faults;
-	off_t		 ring = ring_of(origin.state_fd);
+	off_t		 ring = heal_ring_of(heal_origin().state_fd);
 	int		 status = 0;
 	size_t		 i;
 
 	/* With more crashes than it may have it just ends. */
-	if (ring != -1 && origin.how != HEAL_GIVE_UP && allowed())
-		status = arm(origin.state_fd, ring, NULL, false, err);
+	if (ring != -1 && heal_origin().how != HEAL_GIVE_UP && allowed())
+		status = arm(heal_origin().state_fd, ring, NULL, false, err);
 	sigemptyset(&faults);
 	for (i = 0; i < HEAL_SIGNALS; i++)
 		sigaddset(&faults, heal_signals[i]);
@@ -317,13 +208,13 @@ heal_first(int argc, char **argv, struct err *err)
 	prctl(PR_SET_NAME, "muster");
 	if (capsule_make(argc, argv, environ, err) == -1)
 		return -1;
-	find_origin();
+	heal_find_origin();
 	find_path();
 	c = capsule_open();
 	getrlimit(RLIMIT_NOFILE, &c->nofile);
 	c->own = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	capsule_close();
-	if (origin.how != HEAL_FRESH && origin.how != HEAL_TRIAL &&
+	if (heal_origin().how != HEAL_FRESH && heal_origin().how != HEAL_TRIAL &&
 	    after_exec(err) == -1)
 		return -1;
 	if (capsule.in.own == -1)
@@ -382,7 +273,7 @@ heal_trial_environ(int state_fd, int reply_fd)
 	static char	 variable[CAPSULE_STATE];
 
 	snprintf(variable, sizeof(variable), HEAL_VARIABLE "=%d:%s:%d",
-	    state_fd, how_names[HEAL_TRIAL], reply_fd);
+	    state_fd, heal_how_names[HEAL_TRIAL], reply_fd);
 	return environ_with(variable);
 }
 
@@ -397,7 +288,7 @@ heal_exec(const char *path, int binary, int state_fd)
 
 	if (path != NULL)
 		snprintf(variable, sizeof(variable), HEAL_VARIABLE
-		    "=%d:%s:%d", state_fd, how_names[HEAL_UPGRADE],
+		    "=%d:%s:%d", state_fd, heal_how_names[HEAL_UPGRADE],
 		    capsule.in.own);
 	else
 		state_text(variable, state_fd, HEAL_BACK);

@@ -65,6 +65,8 @@ int		 heal_arm(const struct heal_options *options,
 		    struct err *err);
 /* Crashes end us as they do by default; before the mirror is freed. */
 void		 heal_disarm(void);
+/* In a forked child: default dispositions. Async-signal-safe. */
+void		 heal_forget(void);
 
 /* As they were at the start, on read-only pages; NULL-terminated. */
 char *const	*heal_argv(void);

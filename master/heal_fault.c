@@ -20,7 +20,8 @@
 const int	 heal_signals[HEAL_SIGNALS] = { SIGSEGV, SIGBUS, SIGFPE,
 		    SIGILL, SIGABRT };
 
-extern const char	 __ehdr_start[];	/* where we are loaded */
+/* Where we are loaded: the linker knows. */
+extern const char	 load_base[] __asm__("__ehdr_start");
 
 /* A second fault in here skips what is not needed. */
 static volatile sig_atomic_t	 inside;
@@ -121,7 +122,7 @@ trace(struct crash_saved *crash)
 	mask_faults(SIG_BLOCK);
 	for (i = 0; i < n; i++)
 		crash->frames[i] = (uint64_t)(uintptr_t)frames[i] -
-		    (uint64_t)(uintptr_t)__ehdr_start;
+		    (uint64_t)(uintptr_t)load_base;
 	crash->nframes = n > 0 ? (uint32_t)n : 0;
 }
 

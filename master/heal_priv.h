@@ -45,6 +45,12 @@ void		 capsule_close(void);
 
 #define HEAL_VARIABLE	"MUSTER_STATE"
 
+/* Look at the environment, for heal_origin(). */
+void		 heal_find_origin(void);
+extern const char *const	 heal_how_names[HEAL_HOWS];
+/* Where the handler may write: -1 in a layout that it does not know. */
+off_t		 heal_ring_of(int state_fd);
+
 /* The signals of a fault. */
 #define HEAL_SIGNALS	5
 extern const int heal_signals[HEAL_SIGNALS];

@@ -131,13 +131,13 @@ keep_has(int fd, enum keep_kind kind)
 int
 keep_next(enum keep_kind kind, int after)
 {
-	size_t	 fd;
+	int	 fd;
 
 	if (rows == NULL)
 		return -1;
-	for (fd = (size_t)(after + 1); fd < top(); fd++)
+	for (fd = after + 1; (size_t)fd < top(); fd++)
 		if (rows[fd].kind == (uint32_t)kind)
-			return (int)fd;
+			return fd;
 	return -1;
 }
 

@@ -12,6 +12,7 @@
 #include "master/capture.h"
 #include "master/generation.h"
 #include "master/inbox.h"
+#include "master/keep.h"
 #include "master/listener.h"
 #include "master/mailbox.h"
 #include "master/mirror.h"
@@ -30,7 +31,7 @@ keepsake_child(struct supervise *s, const struct child *child)
 	const struct entry	*entry = roster_at(s->roster,
 				    child_info(child)->cell);
 	struct child_row	 row = {
-		.born_us = entry->born_us, .cell = child_info(child)->cell,
+		.born_us = entry->born_us,
 		.mail_fd = -1, .ack_fd = -1, .out_fd = -1,
 		.pid_fd = entry->pidfd, .uid = entry->uid,
 		.program = entry->program, .foreign = entry->pidfd != -1,
@@ -59,7 +60,7 @@ keepsake_turn(struct supervise *s)
 		keepsake_child(s, child);
 	while ((slot = pool_next_changed_slot(s->pool)) != -1)
 		if (pool_save_slot(s->pool, slot, &row))
-			mirror_slot(s->p.mirror, slot, &row);
+			mirror_slot(s->p.mirror, &row);
 	pool_save(s->pool, &pool);
 	mirror_pool(s->p.mirror, &pool);
 }
@@ -67,11 +68,11 @@ keepsake_turn(struct supervise *s)
 /* ---- generations and listeners, when they change */
 
 static void
-add_fd(void *arg, int fd)
+add_fd(void *arg, int fd, enum listener_fd kind)
 {
 	struct setup_listener	*out = arg;
 
-	if (fd == out->saved.dir)
+	if (kind != LISTENER_SOCKET)
 		return;
 	out->fds = xreallocarray(out->fds, out->nfds + 1, sizeof(*out->fds));
 	out->fds[out->nfds++] = fd;
@@ -160,15 +161,21 @@ keepsake_board(struct supervise *s, struct err *err)
 
 	if (saved == NULL) {
 		s->board = board_new(err);
-		return s->board == NULL ? -1 : 0;
+		if (s->board == NULL)
+			return -1;
+		keep_add(board_fd(s->board), KEEP_BOARD);
+		return 0;
 	}
 	cells = xcalloc(saved->nchildren + 1, sizeof(*cells));
 	for (i = 0; i < saved->nchildren; i++)
-		cells[i] = saved->children[i].cell;
+		cells[i] = saved->children[i].pool.cell;
 	s->board = board_restore(saved->setup->master.board_fd, cells,
 	    saved->nchildren, err);
 	free(cells);
-	return s->board == NULL ? -1 : 0;
+	if (s->board == NULL)
+		return -1;
+	keep_add(board_fd(s->board), KEEP_BOARD);
+	return 0;
 }
 
 const int *
@@ -192,26 +199,12 @@ keepsake_pool(struct supervise *s, uint64_t seed, pool_tell_fn *tell,
 	const struct saved	*saved = s->p.saved;
 	const struct generation	*now = generations_now(s->p.generations);
 	struct pool_policy	 policy = policy_of(now->conf, now->sockets);
-	struct slot_saved	*slots;
-	struct child_saved	*children;
-	struct pool_rows	 rows = { &saved->pool, NULL, saved->nslots,
-				    NULL, saved->nchildren };
-	struct pool		*pool;
-	size_t			 i;
+	struct pool_rows	 rows = { &saved->pool, saved->slots,
+				    saved->nslots, saved->pool_children,
+				    saved->nchildren };
 
-	slots = xcalloc(saved->nslots + 1, sizeof(*slots));
-	children = xcalloc(saved->nchildren + 1, sizeof(*children));
-	for (i = 0; i < saved->nslots; i++)
-		slots[i] = saved->slots[i].saved;
-	for (i = 0; i < saved->nchildren; i++)
-		children[i] = saved->children[i].pool;
-	rows.slots = slots;
-	rows.children = children;
-	pool = pool_restore(&policy, &rows, s->p.again, seed, tell, s,
+	return pool_restore(&policy, &rows, s->p.again, seed, tell, s,
 	    clock_now_ms(), err);
-	free(slots);
-	free(children);
-	return pool;
 }
 
 /* What a program is heard by. What cannot be had any more is gone without. */
@@ -236,23 +229,23 @@ void
 keepsake_workers(struct supervise *s)
 {
 	const struct child_row	*row;
-	struct entry		*entry;
+	struct entry		 entry;
 	size_t			 i;
 
 	for (i = 0; i < s->p.saved->nchildren; i++) {
 		row = &s->p.saved->children[i];
-		entry = roster_at(s->roster, row->cell);
-		*entry = (struct entry){ .pid = row->pool.pid,
+		entry = (struct entry){ .pid = row->pool.pid,
 		    .slot = row->pool.slot, .generation = row->pool.generation,
 		    .program = row->program, .pidfd = row->pid_fd,
 		    .uid = row->uid, .born_us = row->born_us,
 		    .alive_ms = row->watched ? clock_now_ms() : 0 };
-		restore_ears(s, entry, row);
-		generations_born(s->p.generations, entry->generation);
+		restore_ears(s, &entry, row);
+		roster_enter(s->roster, row->pool.cell, &entry);
+		generations_born(s->p.generations, entry.generation);
 		if (row->pool.ready_ms != -1)
 			generations_proved(s->p.generations,
-			    entry->generation);
-		if (entry->pidfd != -1)
-			reap_watch(s, row->cell);
+			    entry.generation);
+		if (entry.pidfd != -1)
+			reap_watch(s, row->pool.cell);
 	}
 }

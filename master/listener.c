@@ -1,3 +1,4 @@
+#include "master/keep.h"
 #include "master/listener_priv.h"
 
 #include <errno.h>
@@ -23,9 +24,11 @@ static bool			 disowned;
 void
 listener_note_fd(int fd, enum listener_fd kind, bool comes)
 {
-	(void)fd;
-	(void)kind;
-	(void)comes;
+	if (!comes)
+		keep_drop(fd);
+	else
+		keep_add(fd, kind == LISTENER_SOCKET ? KEEP_LISTENER :
+		    KEEP_DIR);
 }
 
 /* ---- life */

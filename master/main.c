@@ -104,7 +104,7 @@ main(int argc, char **argv)
 	int			 code;
 
 	/* Before all else: what is kept has to be as it was at the start. */
-	if (heal_first(argc, argv, environ, &err) == -1)
+	if (heal_first(argc, argv, &err) == -1)
 		fprintf(stderr, "muster: %s\n", err.text);
 	fill_standard_streams();
 	setproctitle_init(argc, argv, environ);

@@ -19,6 +19,7 @@
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/heal.h"
+#include "master/keep.h"
 #include "master/logs.h"
 #include "master/options.h"
 #include "master/orders.h"
@@ -369,7 +370,7 @@ make_parts(struct master *m, struct err *err)
 	    on_tried, m);
 	if ((m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m)) == NULL)
 		return err_set(err, "cannot make the master's timers");
-	return watch_signals(m, err);
+	return 0;
 }
 
 struct master *
@@ -383,7 +384,10 @@ master_new(const struct master_parts *parts, struct err *err)
 	m->gives_up = parts->how == HEAL_GIVE_UP;
 	if (parts->how == HEAL_FRESH)
 		parts->figures->had_terminal = has_terminal();
-	sigq_fds(parts->figures->signal_fds);
+	if (parts->how == HEAL_FRESH)
+		sigq_fds(parts->figures->signal_fds);
+	keep_add(parts->figures->signal_fds[0], KEEP_SIGNALS);
+	keep_add(parts->figures->signal_fds[1], KEEP_SIGNALS);
 	proc_prepare();		/* before base_open(): it uses libevent, too */
 	if ((m->base = base_open(err)) == NULL) {
 		free(m);
@@ -469,9 +473,18 @@ begin(struct master *m)
 int
 master_run(struct master *m)
 {
-	int64_t	 end_ms;
-	int	 code;
+	struct err	 err;
+	int64_t		 end_ms;
+	int		 code;
 
+	/* What came since the image before us blocked them is told of now. */
+	if ((m->p.how != HEAL_FRESH &&
+	    sigq_reopen(m->p.figures->signal_fds, &err) == -1) ||
+	    watch_signals(m, &err) == -1) {
+		log_event(EV_MASTER_FAILED, log_str("msg", err.text),
+		    log_int("code", EX_OSERR));
+		return EX_OSERR;
+	}
 	begin(m);
 	supervise_run(m->supervise);
 	if (event_base_dispatch(m->base) == -1) {

@@ -13,16 +13,9 @@
 #include "common/mem.h"
 #include "master/crash.h"
 #include "master/keep.h"
-#include "master/options.h"
+#include "master/mirror_priv.h"
 #include "master/sigq.h"
 #include "master/state.h"
-
-/* The file gets memory in such steps, before it is stored to. */
-#define STEP		((size_t)16384)
-#define SETUP_MAX	((size_t)4 << 20)
-
-/* A part of the child's row that the pool has no hand in. */
-#define SHELL_PART	offsetof(struct child_row, pool)
 
 struct mirror {
 	int			 fd;
@@ -38,13 +31,14 @@ struct mirror {
 static int
 back(struct mirror *m, size_t offset, size_t len)
 {
-	size_t	 step = offset / STEP, end = (offset + len - 1) / STEP;
+	size_t	 step = offset / MIRROR_STEP;
+	size_t	 end = (offset + len - 1) / MIRROR_STEP;
 
 	for (; step <= end; step++) {
 		if (m->backed[step])
 			continue;
-		while (fallocate(m->fd, 0, (off_t)(step * STEP),
-		    (off_t)STEP) == -1)
+		while (fallocate(m->fd, 0, (off_t)(step * MIRROR_STEP),
+		    (off_t)MIRROR_STEP) == -1)
 			if (errno != EINTR)
 				return -1;
 		m->backed[step] = 1;
@@ -60,60 +54,6 @@ lose(struct mirror *m, const char *what)
 		log_event(EV_STATE_NOTE, log_str("msg", what),
 		    log_errno());
 }
-
-/* ---- layout */
-
-static uint32_t
-row_of(size_t first, size_t second)
-{
-	return (uint32_t)(2 * state_half_size(first, second));
-}
-
-static void
-lay_out(struct state_head *head)
-{
-	const struct state_region	 parts[STATE_PARTS] = {
-		[STATE_POOL] = { 0, row_of(sizeof(struct pool_saved),
-		    sizeof(struct sigq_noted)), 1 },
-		[STATE_SIGNALS] = { 0, sizeof(struct sigq_counters), 1 },
-		[STATE_CRASHES] = { 0, STATE_CRASH_ROW, CRASHES },
-		[STATE_SETUP] = { 0, row_of(SETUP_MAX, 0), 1 },
-		[STATE_KEEPS] = { 0, sizeof(struct keep_row), KEEP_MAX },
-		[STATE_SLOTS] = { 0, row_of(sizeof(struct slot_saved), 0),
-		    MIRROR_SLOTS },
-		[STATE_CHILDREN] = { 0, row_of(SHELL_PART,
-		    sizeof(struct child_saved)), MIRROR_CELLS },
-	};
-	size_t		 end = STATE_HEAD_MAX;
-	int		 nr;
-
-	for (nr = 0; nr < STATE_PARTS; nr++) {
-		/* The small ones share the first step with the head. */
-		if (nr >= STATE_SETUP)
-			end = (end + STEP - 1) / STEP * STEP;
-		head->regions[nr] = parts[nr];
-		head->regions[nr].at = end;
-		end += (size_t)parts[nr].row * parts[nr].count;
-	}
-	head->size = (end + STEP - 1) / STEP * STEP;
-}
-
-static void
-make_head(struct state_head *head)
-{
-	memset(head, 0, sizeof(*head));
-	head->magic = STATE_MAGIC;
-	head->version = STATE_VERSION;
-	head->len = sizeof(*head);
-	head->pid = getpid();
-	head->nregions = STATE_PARTS;
-	strncpy(head->program, MUSTER_VERSION, sizeof(head->program) - 1);
-	lay_out(head);
-	state_head_seal(head);
-}
-
-_Static_assert(sizeof(struct keep_row) % 8 == 0 &&
-    sizeof(struct sigq_counters) % 8 == 0, "rows have to be aligned");
 
 /* ---- life */
 
@@ -147,9 +87,9 @@ mirror_new(struct err *err)
 {
 	struct mirror	*m = xcalloc(1, sizeof(*m));
 
-	make_head(&m->head);
+	mirror_layout(&m->head);
 	m->size = m->head.size;
-	m->backed = xcalloc(m->size / STEP, 1);
+	m->backed = xcalloc(m->size / MIRROR_STEP, 1);
 	m->fd = memfd_create("muster-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->fd == -1)
 		err_sys(err, "cannot create the state");
@@ -285,7 +225,7 @@ mirror_birth(struct mirror *m, int cell, int slot, int generation)
 void
 mirror_child(struct mirror *m, const struct child_row *child)
 {
-	const struct state_bytes	 parts[2] = { { child, SHELL_PART },
+	const struct state_bytes	 parts[2] = { { child, MIRROR_SHELL },
 		{ &child->pool, sizeof(child->pool) } };
 
 	put(m, STATE_CHILDREN, child->pool.cell, "a worker cannot be mirrored",
@@ -379,9 +319,9 @@ copy_steps(const struct mirror *m, int fd)
 {
 	size_t	 step;
 
-	for (step = 0; step < m->size / STEP; step++)
-		if (m->backed[step] && write_whole(fd, m->at + step * STEP,
-		    STEP, (off_t)(step * STEP)) == -1)
+	for (step = 0; step < m->size / MIRROR_STEP; step++)
+		if (m->backed[step] && write_whole(fd, m->at + step * MIRROR_STEP,
+		    MIRROR_STEP, (off_t)(step * MIRROR_STEP)) == -1)
 			return -1;
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include "common/fd.h"
 #include "common/mem.h"
+#include "master/heal.h"
 #include "master/keep.h"
 #include "master/sigq.h"
 #include "worker/program.h"
@@ -77,6 +78,7 @@ proc_spawn(const struct worker_boot *boot)
 	if (pid == 0) {
 		sigq_forget();
 		keep_forget();
+		heal_forget();
 		setpgid(0, 0);
 		_exit(worker_run(boot));
 	}

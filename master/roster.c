@@ -6,6 +6,7 @@
 #include "common/mem.h"
 #include "master/acks.h"
 #include "master/capture.h"
+#include "master/keep.h"
 #include "master/mailbox.h"
 
 struct roster {
@@ -47,11 +48,43 @@ roster_at(struct roster *roster, int cell)
 	return &roster->entries[cell];
 }
 
+/* What it is heard by, and the kind that it is kept as. */
+static void
+each_fd(const struct entry *entry, void (*each)(int fd, enum keep_kind kind))
+{
+	if (entry->mail != NULL)
+		each(mailbox_fd(entry->mail), KEEP_MAIL);
+	if (entry->ack != NULL)
+		each(ack_fd(entry->ack), KEEP_ACK);
+	if (entry->output != NULL)
+		each(capture_fd(entry->output), KEEP_CAPTURE);
+	if (entry->pidfd != -1)
+		each(entry->pidfd, KEEP_PIDFD);
+}
+
+static void
+drop(int fd, enum keep_kind kind)
+{
+	(void)kind;
+	keep_drop(fd);
+}
+
+struct entry *
+roster_enter(struct roster *roster, int cell, const struct entry *entry)
+{
+	struct entry	*at = roster_at(roster, cell);
+
+	*at = *entry;
+	each_fd(at, keep_add);
+	return at;
+}
+
 void
 roster_clear(struct roster *roster, int cell)
 {
 	struct entry	*entry = roster_at(roster, cell);
 
+	each_fd(entry, drop);
 	mailbox_close(entry->mail);
 	ack_close(entry->ack);
 	capture_close(entry->output);

@@ -41,6 +41,10 @@ void		 roster_free(struct roster *roster);
  */
 struct entry	*roster_at(struct roster *roster, int cell);
 
+/* A worker lives: its entry, whose descriptors outlive an exec of ours. */
+struct entry	*roster_enter(struct roster *roster, int cell,
+		    const struct entry *entry);
+
 /* The worker of a cell is gone: closes what it was heard by. */
 void		 roster_clear(struct roster *roster, int cell);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "master/mirror_priv.h"
 #include "master/state.h"
 
 /* A file being read: a copy in our own memory, where nobody else writes. */
@@ -182,7 +183,7 @@ take_child(struct reading *r, const struct state_half *half, size_t cell)
 		return;
 	}
 	memset(&child, 0, sizeof(child));
-	take_part(&child, offsetof(struct child_row, pool), half, 0);
+	take_part(&child, MIRROR_SHELL, half, 0);
 	take_part(&child.pool, sizeof(child.pool), half, 1);
 	if (child.pool.cell != (int32_t)cell || child.pool.pid <= 0) {
 		out->torn++;

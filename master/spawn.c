@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
 #include "master/birth.h"
+#include "master/keep.h"
 #include "master/mirror.h"
 #include "master/pool.h"
 #include "master/proc.h"
@@ -23,13 +25,14 @@ struct spawner {
 static int
 open_life(struct spawner *s, struct err *err)
 {
-	if (s->place.p.life != NULL) {
-		s->place.life[0] = s->place.p.life[0];
-		s->place.life[1] = s->place.p.life[1];
-		return 0;
-	}
-	if (pipe2(s->place.life, O_CLOEXEC) == -1)
+	int	*life = s->place.life;
+
+	if (s->place.p.life != NULL)
+		memcpy(life, s->place.p.life, sizeof(s->place.life));
+	else if (pipe2(life, O_CLOEXEC) == -1)
 		return err_sys(err, "cannot make the life pipe");
+	keep_add(life[0], KEEP_LIFE);
+	keep_add(life[1], KEEP_LIFE);
 	return 0;
 }
 
@@ -58,9 +61,11 @@ spawner_free(struct spawner *s)
 	fds[0] = s->place.null_fd;
 	fds[1] = s->place.life[0];
 	fds[2] = s->place.life[1];
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
+		keep_drop(fds[i]);
 		if (fds[i] != -1)
 			close(fds[i]);
+	}
 	for (i = 0; i < BIRTHS_MAX; i++)
 		free(s->births[i].sockets);
 	free(s);

@@ -214,8 +214,11 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 	if (s->saved->setup == NULL || !s->saved->has_pool)
 		return err_set(err, "the state is not complete");
 	s->figures = s->saved->setup->master;
+	heal_set_path(s->saved->setup->path);
 	if (open_mirror(s, err) == -1)
 		return -1;
+	mirror_crashes(s->mirror, s->saved->crashes, s->saved->ncrashes);
+	sigq_restore(&s->saved->signals);
 	keep_check(s->saved->keeps, s->saved->nkeeps);
 	s->generations = restore_generations(s->saved, err);
 	if (s->generations == NULL)
@@ -242,9 +245,6 @@ go_on(struct start *s, const struct heal_origin *origin, struct err *err)
 	sigq_ignore();
 	if (leftovers_init(err) == -1 || take_up(s, origin, err) == -1)
 		return EX_OSERR;
-	sigq_restore(&s->saved->signals);
-	if (sigq_reopen(s->figures.signal_fds, err) == -1)
-		return EX_OSERR;
 	if ((code = make_master(s, origin->how, err)) == 0)
 		close(origin->state_fd);
 	return code;
@@ -262,7 +262,7 @@ start_again(const struct options *options, const struct heal_origin *origin)
 		/* The binary that was here before can; nothing was touched. */
 		log_event(EV_UPGRADE_FAILED, log_str("msg", err.text));
 		if (origin->how == HEAL_UPGRADE &&
-		    upgrade_back(origin->state_fd, &back) == -1)
+		    upgrade_back(&back) == -1)
 			log_event(EV_UPGRADE_FAILED, log_str("msg",
 			    back.text));
 		return say(code, &err);

@@ -272,7 +272,7 @@ supervise_adopt(struct supervise *s, const struct survivors *survivors)
 {
 	const struct survivor	*it;
 	struct child		*child;
-	struct entry		*entry;
+	struct entry		 entry;
 	struct err		 err;
 	size_t			 i;
 	int			 cell;
@@ -287,12 +287,11 @@ supervise_adopt(struct supervise *s, const struct survivors *survivors)
 			board_release(s->board, cell);
 			continue;
 		}
-		entry = roster_at(s->roster, cell);
-		*entry = (struct entry){ .pid = it->pid, .slot = it->slot,
+		entry = (struct entry){ .pid = it->pid, .slot = it->slot,
 		    .generation = it->generation, .program = it->program,
 		    .pidfd = fcntl(it->pidfd, F_DUPFD_CLOEXEC, 3),
 		    .born_us = clock_now_us() };
-		keep_add(entry->pidfd, KEEP_PIDFD);
+		roster_enter(s->roster, cell, &entry);
 		log_event(EV_SURVIVOR_FOUND, log_int("slot", it->slot),
 		    log_int("pid", it->pid), log_int("gen", it->generation));
 		reap_watch(s, cell);
