@@ -20,18 +20,22 @@ Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
 
 /* ---- Python */
 
+/* Its READY=1 comes before its worker has booted, whose TERM is then lost. */
 LIFE(gunicorn,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "wsgi:app" },
     .close_only = true)
 
 LIFE(gunicorn_with_threads,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k", "gthread",
 	"--threads", "4", "wsgi:app" })
 
 LIFE(gunicorn_with_uvicorn,
     .needs = { "/usr/bin/gunicorn", "/usr/bin/uvicorn" },
+    .set = { "worker.ready=alive:2s" },
     .preset = "gunicorn",
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k",
 	"uvicorn.workers.UvicornWorker", "asgi:app" },
