@@ -98,7 +98,7 @@ X(UPGRADE_DONE, "upgrade.done", INFO, "pid version workers away",	\
 X(UPGRADE_FAILED, "upgrade.failed", ERROR, "path msg",			\
     "the master stays what it was, and why")				\
 X(MASTER_CRASHED, "master.crashed", ERROR,				\
-    "pid signal code addr where workers away msg",			\
+    "signal code addr where count workers away msg",			\
     "the master crashed, and goes on in the same process")		\
 X(WORKER_STATUS, "worker.status", DEBUG, "slot pid status",		\
     "a program says what it does")					\

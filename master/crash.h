@@ -22,4 +22,7 @@ struct crash_saved {		/* append only; at most STATE_CRASH_DATA */
 	uint64_t frames[CRASH_FRAMES];	/* less the load address */
 };
 
+/* Tell the log of it; workers: so many live still. */
+void	crash_report(const struct crash_saved *crash, int workers);
+
 #endif

@@ -9,6 +9,7 @@
 #include "common/notify.h"
 #include "master/acks.h"
 #include "master/capture.h"
+#include "master/check.h"
 #include "master/generation.h"
 #include "master/inbox.h"
 #include "master/keepsake.h"
@@ -17,6 +18,7 @@
 #include "master/roster.h"
 #include "master/supervise_priv.h"
 #include "master/systemd.h"
+#include "master/turnout.h"
 
 /*
  * What workers say becomes facts. Built-in apps share one channel, programs
@@ -29,13 +31,37 @@
 #define EXTEND_MAX_MS	INT64_C(86400000)
 #define STATUS_MAX	200
 
+/*
+ * A built-in caretaker leaves by itself; a program has to be told to, once it
+ * has served whom it was started for.
+ */
+static void
+tell_caretaker(struct supervise *s, const struct child_info *info)
+{
+	const struct conf_worker	*conf;
+
+	conf = &generations_of(s->p.generations,
+	    info->generation)->conf->worker;
+	turnout_stop(s->turnout, info->pid, info->slot, info->generation,
+	    conf->stop_signal);
+}
+
 void
 hear_ready(struct supervise *s, const struct child_info *info)
 {
+	bool	 program = roster_at(s->roster, info->cell)->program;
+
 	report_ready(&s->report, info);
-	if (!info->caretaker &&
-	    generations_proved(s->p.generations, info->generation))
-		reload_proved(s->reload, info->generation);
+	if (info->caretaker) {
+		if (program)
+			tell_caretaker(s, info);
+		return;
+	}
+	if (!generations_proved(s->p.generations, info->generation))
+		return;
+	reload_proved(s->reload, info->generation);
+	if (program)
+		check_soon(s->check, info->generation);
 }
 
 static void

@@ -248,4 +248,6 @@ keepsake_workers(struct supervise *s)
 		if (entry.pidfd != -1)
 			reap_watch(s, row->pool.cell);
 	}
+	if (s->p.again)
+		reap_unknown(s);
 }

@@ -67,8 +67,8 @@ struct listener_set	*listeners_plan(const struct listener_set *current,
 
 /*
  * Put a planned set into force: the options of conf on those that were there
- * before (backlog, nodelay, keepalive, defer_accept, non-blocking, mode and
- * owner), connections let in again where they were refused, new ones logged.
+ * before (backlog, nodelay, keepalive, defer_accept, nonblock), connections
+ * let in again where they were refused, new ones logged.
  * What the system refuses is logged and left as it was. Going back after a
  * failed reload is the same call with the old set and the old conf.
  */
@@ -90,9 +90,10 @@ void			 listener_set_drop(struct listener_set *set);
  * Unix socket's name is unlinked. Handshakes in flight complete, queued
  * connections stay: what old's workers still serve. Sockets of somebody else
  * stay as they are; an abstract one stays open until old's last worker is told
- * to stop (turnout.h), as its name cannot be taken away. To be called once the
- * first worker of now is ready, so that nothing has to be undone when a reload
- * fails; then, it is called the other way round, for those the reload added.
+ * to stop (turnout.h), as its name cannot be taken away. To be called for each
+ * old set once the first worker of now is ready, before any worker is told to
+ * stop for it: so nothing has to be undone when a reload fails. Then, it is
+ * called the other way round, for those that the reload added.
  */
 void			 listeners_retire(const struct listener_set *old,
 			    const struct listener_set *now);
@@ -131,7 +132,7 @@ struct listener		*listener_set_nth(const struct listener_set *set,
 /* NULL has none. */
 bool			 listener_set_has(const struct listener_set *set,
 			    const struct listener *listener);
-/* Is any of them steered (reuseport)? Then CONF_REUSEPORT_SLOTS slots at most. */
+/* Is any of them steered (reuseport)? NULL has none. Then CONF_REUSEPORT_SLOTS slots at most. */
 bool			 listeners_steered(const struct listener_set *set);
 
 /* ---- single ones */

@@ -77,7 +77,7 @@ listener_set_has(const struct listener_set *set, const struct listener *l)
 bool
 listeners_steered(const struct listener_set *set)
 {
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; set != NULL && i < set->count; i++)
 		if (set->list[i].listener->steered)
 			return true;
 	return false;

@@ -16,11 +16,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/base.h"
+#include "master/crash.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/heal.h"
 #include "master/keep.h"
 #include "master/logs.h"
+#include "master/mirror.h"
 #include "master/options.h"
 #include "master/orders.h"
 #include "master/pool.h"
@@ -48,6 +50,7 @@ struct master {
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
 	bool			 gives_up;	/* crashed too often */
+	struct crash_saved	 crash;		/* the last; nr 0: none */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -206,7 +209,10 @@ on_tried(void *arg, const char *version, const char *why)
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
 	supervise_write_down(m->supervise);
-	upgrade_exec(m->p.mirror, NULL, &err);
+	if (mirror_lost(m->p.mirror) > 0)
+		err_set(&err, "the state could not be written down whole");
+	else
+		upgrade_exec(m->p.mirror, NULL, &err);
 	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
 	    log_str("msg", err.text));
 }
@@ -320,6 +326,14 @@ on_slow(evutil_socket_t fd, short what, void *arg)
 	systemd_extend(m->systemd, 3 * SLOW_MS * 1000);
 }
 
+static bool
+on_stranger(void *arg, pid_t pid, const struct proc_death *death)
+{
+	struct master	*m = arg;
+
+	return upgrade_exited(m->upgrade, pid, death);
+}
+
 /* Does the pool get its turn? What becomes of workers is not judged. */
 static bool
 is_healthy(void *arg)
@@ -361,7 +375,8 @@ make_parts(struct master *m, struct err *err)
 		.figures = m->p.figures, .path = heal_path(),
 		.saved = m->p.saved, .again = m->p.how == HEAL_CRASH ||
 		    m->p.how == HEAL_GIVE_UP, .ready = on_ready,
-		.ended = on_ended, .changed = on_changed, .arg = m,
+		.ended = on_ended, .changed = on_changed,
+		.stranger = on_stranger, .arg = m,
 	};
 
 	if ((m->supervise = supervise_new(&parts, err)) == NULL)
@@ -400,6 +415,8 @@ master_new(const struct master_parts *parts, struct err *err)
 		return NULL;
 	}
 	on_changed(m);
+	if (m->p.saved != NULL && m->p.saved->ncrashes > 0)
+		m->crash = m->p.saved->crashes[m->p.saved->ncrashes - 1];
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -458,6 +475,9 @@ begin(struct master *m)
 		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
+	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
+		crash_report(&m->crash,
+		    pool_live(supervise_pool(m->supervise)));
 	/* Ones who died while we were away are found by looking. */
 	if (m->p.how != HEAL_FRESH)
 		supervise_reap(m->supervise);

@@ -31,6 +31,6 @@ void	options_free(struct options *options);
 void	options_help(void);
 void	options_version(void);
 
-#define MUSTER_VERSION	"0.1.0"
+#define MUSTER_VERSION	"0.2.0"
 
 #endif

@@ -204,3 +204,17 @@ procfs_socket(pid_t pid, int fd, ino_t *ino)
 	*ino = n;
 	return true;
 }
+
+int
+procfs_children(procfs_fn *each, void *arg)
+{
+	FILE	*file = fopen("/proc/thread-self/children", "re");
+	int	 pid;
+
+	if (file == NULL)
+		return -1;
+	while (fscanf(file, "%d", &pid) == 1 && each(arg, pid))
+		continue;
+	fclose(file);
+	return 0;
+}

@@ -41,6 +41,12 @@ int	procfs_owner(pid_t pid, uid_t *uid);
 typedef bool	 procfs_fn(void *arg, int number);
 int	procfs_each(const char *folder, procfs_fn *each, void *arg);
 
+/*
+ * For each child of ours, zombies included, where the kernel lists them
+ * (proc_pid_task_children(5)). 0, or -1 with errno.
+ */
+int	procfs_children(procfs_fn *each, void *arg);
+
 /* What descriptor fd of pid is: "socket:[123]", "/dev/null"; -1 with errno. */
 int	procfs_link(pid_t pid, int fd, char *out, size_t size);
 /* Is it a socket? Then its inode. */

@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 #include "master/mailbox.h"
 #include "master/mirror.h"
 #include "master/proc.h"
+#include "master/procfs.h"
 #include "master/roster.h"
+#include "master/saved.h"
 #include "master/supervise_priv.h"
 #include "master/turnout.h"
 
@@ -89,11 +92,36 @@ supervise_reap(struct supervise *s)
 			gone(s, child, &death);
 			continue;
 		}
+		if (s->p.stranger(s->p.arg, pid, &death))
+			continue;
 		left = true;
 		log_event(EV_STRANGER_EXIT, log_int("pid", pid));
 	}
 	if (left)
 		sweep(s);
+}
+
+static bool
+dismiss(void *arg, int pid)
+{
+	struct supervise	*s = arg;
+	const struct saved	*saved = s->p.saved;
+	size_t			 i;
+
+	/* The twin that dumps the crash's core is nobody's business. */
+	for (i = 0; i < saved->ncrashes; i++)
+		if (saved->crashes[i].twin == pid)
+			return true;
+	if (pool_find(s->pool, pid) == NULL)
+		proc_signal(pid, SIGTERM);
+	return true;
+}
+
+void
+reap_unknown(struct supervise *s)
+{
+	if (s->p.saved->nbirths > 0)
+		procfs_children(dismiss, s);
 }
 
 /* ---- those of a master before us, who are nobody's children of ours */

@@ -52,6 +52,7 @@ void
 report_start(struct report *report, const struct child_info *child,
     const struct act *act)
 {
+	(void)report;
 	log_event(EV_WORKER_START, log_int("slot", child->slot),
 	    log_int("pid", child->pid), log_int("gen", child->generation),
 	    log_str("why", pool_why_name(act->why)));

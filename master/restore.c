@@ -2,11 +2,81 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/mem.h"
 #include "master/generation.h"
 #include "master/listener.h"
+#include "master/policy.h"
+#include "master/pool_save.h"
 #include "master/saved.h"
+
+int
+restore_check(const struct saved *saved, struct err *err)
+{
+	if (saved->setup == NULL || !saved->has_pool ||
+	    saved->setup->ngenerations == 0)
+		return err_set(err, "the state is not complete");
+	return 0;
+}
+
+/* ---- a trial */
+
+static struct conf *
+conf_of(const struct setup_generation *from, struct err *err)
+{
+	struct conf_errors	 errors = { 0 };
+	struct conf		*conf;
+
+	conf = conf_load_text(from->conf, from->conf_len, true, &errors);
+	if (conf != NULL)
+		return conf;
+	err_set(err, "the configuration of generation %d: %s", from->nr,
+	    errors.lines[0]);
+	conf_errors_free(&errors);
+	return NULL;
+}
+
+static void
+ignore_tell(void *arg, const struct pool_tell *tell)
+{
+	(void)arg;
+	(void)tell;
+}
+
+static int
+try_pool(const struct saved *saved, const struct conf *conf, struct err *err)
+{
+	struct pool_policy	 policy = policy_of(conf, NULL);
+	struct pool_rows	 rows = { &saved->pool, saved->slots,
+				    saved->nslots, saved->pool_children,
+				    saved->nchildren };
+	struct pool		*pool;
+
+	pool = pool_restore(&policy, &rows, false, 0, ignore_tell, NULL,
+	    clock_now_ms(), err);
+	pool_free(pool);
+	return pool == NULL ? -1 : 0;
+}
+
+int
+restore_try(const struct saved *saved, struct err *err)
+{
+	struct conf	*conf;
+	size_t		 i;
+	int		 result;
+
+	if ((result = restore_check(saved, err)) == -1)
+		return -1;
+	for (i = 0; result == 0 && i < saved->setup->ngenerations; i++) {
+		conf = conf_of(&saved->setup->generations[i], err);
+		result = conf == NULL ? -1 : try_pool(saved, conf, err);
+		conf_free(conf);
+	}
+	return result;
+}
+
+/* ---- for good */
 
 /* The listeners that were restored, held until all sets have them. */
 struct held {
@@ -80,17 +150,11 @@ static int
 restore_one(struct generations *all, const struct setup_generation *from,
     const struct held *held, struct err *err)
 {
-	struct conf_errors	 errors = { 0 };
 	struct listener_set	*set;
 	struct conf		*conf;
 
-	conf = conf_load_text(from->conf, from->conf_len, true, &errors);
-	if (conf == NULL) {
-		err_set(err, "the configuration of generation %d: %s",
-		    from->nr, errors.lines[0]);
-		conf_errors_free(&errors);
+	if ((conf = conf_of(from, err)) == NULL)
 		return -1;
-	}
 	if ((set = restore_set(from, held, err)) == NULL) {
 		conf_free(conf);
 		return -1;
@@ -114,14 +178,11 @@ restore_generations(const struct saved *saved, struct err *err)
 		result = restore_one(all, &setup->generations[i - 1], &held,
 		    err);
 	let_go(&held);
-	if (result == 0 && setup->ngenerations == 0)
-		result = err_set(err, "there is no configuration");
 	if (result == -1) {
 		generations_free(all);
 		return NULL;
 	}
 	generations_go_back(all, setup->master.generation);
-	if (saved->has_pool)
-		generations_proved(all, saved->pool.proven);
+	generations_proved(all, saved->pool.proven);
 	return all;
 }

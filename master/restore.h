@@ -6,6 +6,17 @@
 struct generations;
 struct saved;
 
+/* Is all there that a master needs? 0, or -1 with err. */
+int			 restore_check(const struct saved *saved,
+			    struct err *err);
+
+/*
+ * In a trial, which has none of the descriptors: could a master go on from
+ * there, as far as can be told without them? 0, or -1 with err.
+ */
+int			 restore_try(const struct saved *saved,
+			    struct err *err);
+
 /*
  * The generations of another image of this master: their configurations from
  * the text it wrote down, their sockets from the descriptors it kept. All or

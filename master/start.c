@@ -211,8 +211,8 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 
 	if ((s->saved = saved_read(origin->state_fd, getpid(), err)) == NULL)
 		return -1;
-	if (s->saved->setup == NULL || !s->saved->has_pool)
-		return err_set(err, "the state is not complete");
+	if (restore_check(s->saved, err) == -1)
+		return -1;
 	s->figures = s->saved->setup->master;
 	heal_set_path(s->saved->setup->path);
 	if (open_mirror(s, err) == -1)
@@ -245,9 +245,13 @@ go_on(struct start *s, const struct heal_origin *origin, struct err *err)
 	sigq_ignore();
 	if (leftovers_init(err) == -1 || take_up(s, origin, err) == -1)
 		return EX_OSERR;
-	if ((code = make_master(s, origin->how, err)) == 0)
-		close(origin->state_fd);
-	return code;
+	if ((code = make_master(s, origin->how, err)) != 0)
+		return code;
+	/* The state is in the mirror by now, and we are here to stay. */
+	close(origin->state_fd);
+	if (origin->back_fd != -1)
+		close(origin->back_fd);
+	return 0;
 }
 
 int
@@ -283,6 +287,7 @@ try_it(const struct options *options, const struct heal_origin *origin,
 	struct conf_errors	 errors = { 0 };
 	struct conf		*conf;
 	struct saved		*saved;
+	int			 result;
 
 	if ((conf = conf_load(&source, &errors)) == NULL) {
 		err_set(err, "%s", errors.lines[0]);
@@ -292,12 +297,9 @@ try_it(const struct options *options, const struct heal_origin *origin,
 	conf_free(conf);
 	if ((saved = saved_read(origin->state_fd, getppid(), err)) == NULL)
 		return -1;
-	if (saved->setup == NULL || !saved->has_pool)
-		err_set(err, "the state is not complete");
-	else
-		err->text[0] = '\0';
+	result = restore_try(saved, err);
 	saved_free(saved);
-	return err->text[0] == '\0' ? 0 : -1;
+	return result;
 }
 
 int

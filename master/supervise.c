@@ -178,6 +178,17 @@ do_acts(struct supervise *s, int64_t now_ms)
 	} while (spawner_flush(s->spawner) || s->renewal_told);
 }
 
+static void
+tell_manager(struct supervise *s)
+{
+	if (s->p.systemd != NULL)
+		systemd_status(s->p.systemd, "%d of %d workers ready, "
+		    "generation %d%s", pool_ready(s->pool),
+		    pool_target(s->pool), pool_generation(s->pool),
+		    pool_phase(s->pool) != POOL_RUNNING ? ", stopping" :
+		    reload_running(s->reload) ? ", reloading" : "");
+}
+
 void
 supervise_run(struct supervise *s)
 {
@@ -198,6 +209,9 @@ supervise_run(struct supervise *s)
 	s->last_run_ms = now_ms;
 	arm_timers(s, now_ms);
 	report_title(&s->report, s->pool);
+	if (generations_prune(s->p.generations))
+		keepsake_setup(s);
+	tell_manager(s);
 	if (pool_phase(s->pool) == POOL_ENDED) {
 		s->over = true;
 		s->p.ended(s->p.arg);

@@ -1,6 +1,7 @@
 #ifndef MUSTER_SUPERVISE_H
 #define MUSTER_SUPERVISE_H
 
+#include <sys/types.h>
 #include <stdbool.h>
 
 #include "common/err.h"
@@ -10,6 +11,7 @@ struct event_base;
 struct generations;
 struct mirror;
 struct pool;
+struct proc_death;
 struct reload;
 struct saved;
 struct setup_master;
@@ -41,6 +43,9 @@ struct supervise_parts {
 	void	(*ready)(void *arg);	/* the pool has become ready */
 	void	(*ended)(void *arg);	/* the pool has ended */
 	void	(*changed)(void *arg);	/* another configuration is in force */
+	/* A child that is no worker has ended. True: it was expected. */
+	bool	(*stranger)(void *arg, pid_t pid,
+		    const struct proc_death *death);
 	void	*arg;
 };
 

@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "master/acks.h"
 #include "master/capture.h"
+#include "master/check.h"
 #include "master/generation.h"
 #include "master/health.h"
 #include "master/inbox.h"
@@ -201,6 +202,8 @@ open_parts(struct supervise *s)
 	s->turnout = turnout_new(s->p.base, PRIORITY_FACTS, s->pool, set_of,
 	    run, s);
 	s->reload = reload_new(&reload);
+	s->check = check_new(s->p.base, PRIORITY_TURNS, s->p.generations,
+	    s->pool, s->roster);
 }
 
 static struct pool *
@@ -234,8 +237,11 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 		return NULL;
 	}
 	open_parts(s);
-	if (parts->saved != NULL)
+	if (parts->saved != NULL) {
 		keepsake_workers(s);
+		if (pool_renewing(s->pool))
+			reload_resume(s->reload);
+	}
 	keepsake_setup(s);
 	return s;
 }
@@ -249,6 +255,7 @@ supervise_free(struct supervise *s)
 	for (i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (*timers[i] != NULL)
 			event_free(*timers[i]);
+	check_free(s->check);
 	reload_free(s->reload);
 	spawner_free(s->spawner);
 	turnout_free(s->turnout);

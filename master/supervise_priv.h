@@ -24,6 +24,7 @@ struct supervise {
 	struct turnout		*turnout;
 	struct spawner		*spawner;
 	struct reload		*reload;
+	struct check		*check;
 	struct event		*timer;		/* the pool's next deadline */
 	struct event		*turn;		/* more forks, next turn */
 	struct event		*log_retry;
@@ -48,6 +49,11 @@ void	hear_ready(struct supervise *s, const struct child_info *info);
 void	hear_last_words(struct supervise *s, const struct child_info *info);
 
 /* reap.c */
+/*
+ * After a crash: a child of ours that no row names was forked just before it;
+ * nobody knows what it is, so it is told to go.
+ */
+void	reap_unknown(struct supervise *s);
 /* Wait for the end of a worker that is no child of ours (its entry's pidfd). */
 void	reap_watch(struct supervise *s, int cell);
 

@@ -148,7 +148,17 @@ on_life(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	event_del(worker->life);
-	drain(worker, false);
+	switch (worker->boot->conf->worker.on_master_death) {
+	case MASTER_DEATH_DRAIN:
+		drain(worker, false);
+		break;
+	case MASTER_DEATH_SERVE:
+		title(worker, "orphan");
+		break;
+	case MASTER_DEATH_KILL:
+		event_base_loopbreak(worker->base);
+		break;
+	}
 }
 
 static void

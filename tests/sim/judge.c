@@ -380,6 +380,15 @@ judge_renew_over(struct sim *sim, const struct pool_tell *tell)
 		judge_all_new(sim);
 }
 
+bool
+sim_is_verdict(const struct sim *sim, const struct sim_proc *proc)
+{
+	return sim->renewing && !proc->caretaker && proc->ready_ms == -1 &&
+	    proc->generation == sim->generation &&
+	    child_info(proc->child)->why == WHY_NONE &&
+	    pool_phase(sim->pool) < POOL_DOOR;
+}
+
 static void
 judge_alive(struct sim *sim, const struct pool_tell *tell)
 {

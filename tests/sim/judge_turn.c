@@ -57,6 +57,20 @@ judge_order(struct sim *sim)
 		    n, pool_live(sim->pool));
 }
 
+/* Who asked for a successor once still does. */
+static void
+judge_wish(struct sim *sim, const struct sim_proc *proc)
+{
+	struct slot_info	 slot;
+
+	if (proc->retired && proc->state == CHILD_READY &&
+	    sim->phase == POOL_RUNNING && pool_slot(sim->pool, proc->slot,
+	    &slot) && slot.child == proc->child &&
+	    proc->saved.retire == WHY_NONE)
+		sim_violation(sim, "pid %d asked to retire, and is forgotten",
+		    (int)proc->pid);
+}
+
 /* ---- slots */
 
 static void
@@ -223,6 +237,8 @@ sim_judge_turn(struct sim *sim)
 	judge_numbers(sim, &tally);
 	judge_deadline(sim);
 	sim_mirror(sim);
+	for (i = 0; i < sim->nprocs; i++)
+		judge_wish(sim, &sim->procs[i]);
 }
 
 void

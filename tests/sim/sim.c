@@ -428,6 +428,7 @@ void
 sim_exit(struct sim *sim, struct sim_proc *proc, int code)
 {
 	struct child	*child = proc->child;
+	bool		 verdict = sim_is_verdict(sim, proc);
 
 	if (proc->told == TOLD_KILL)
 		code = -1;
@@ -438,5 +439,7 @@ sim_exit(struct sim *sim, struct sim_proc *proc, int code)
 	sim_judge_bereft(sim, proc);
 	*proc = sim->procs[--sim->nprocs];
 	pool_exited(sim->pool, child, code, sim->now_ms);
+	if (verdict && sim->renewing)
+		sim_violation(sim, "the renewal goes on after a failure");
 	sim_judge_renewed(sim);
 }

@@ -179,6 +179,9 @@ void		 sim_violation(struct sim *sim, const char *format, ...)
 		    __attribute__((format(printf, 2, 3)));
 void		 sim_judge_spawn(struct sim *sim, const struct act *act);
 void		 sim_judge_hopeless(struct sim *sim, const struct act *act);
+/* If it dies now, the renewal has failed. */
+bool		 sim_is_verdict(const struct sim *sim,
+		    const struct sim_proc *proc);
 /* Whom a renewal tells to go. */
 void		 sim_judge_renewed(struct sim *sim);
 void		 sim_judge_signal(struct sim *sim, struct sim_proc *proc,

@@ -45,7 +45,7 @@ log_rig_open(const char *target, struct err *err)
 void
 log_rig_say(int number)
 {
-	log_event(EV_RENEW_DONE, log_int("gen", number));
+	log_event(EV_RELOAD_DONE, log_int("gen", number));
 }
 
 const char *

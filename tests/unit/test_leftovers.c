@@ -13,8 +13,22 @@
 
 #define OURS	"@muster/1/1.x"
 
+/* What one of the background does once it is there: tell so, and stay. */
+#define STAY	": >$PWD/there; kill -STOP $$"
+
 static const char	*alive;		/* the living worker's address */
 static pid_t		 known;
+
+/* The folder of this test. */
+static const char *
+folder(void)
+{
+	static char	 path[sizeof(log_rig_path)];
+
+	snprintf(path, sizeof(path), "%.*s",
+	    (int)(strrchr(log_rig_path, '/') - log_rig_path), log_rig_path);
+	return path;
+}
 
 static bool
 on_known(void *arg, pid_t pid)
@@ -48,23 +62,21 @@ setup(void)
 	cr_assert_eq(leftovers_init(&err), 0);
 }
 
-/* Nothing may outlive a test. */
+/* Nothing may outlive a test: the children of those killed come to us, too. */
 static void
 teardown(void)
 {
-	const char	*all = "for i in 1 2 3 4 5; do kill -9 $(ps -o pid= "
-			    "--ppid %d | grep -v $$) 2>/dev/null; done";
-	char		*text;
+	FILE	*file;
+	int	 pid, n;
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	text = xasprintf(all, (int)getpid());
-#pragma GCC diagnostic pop
-	if (system(text) == -1)
-		abort();
-	while (wait(NULL) != -1)
-		;
-	free(text);
+	do {
+		file = fopen("/proc/thread-self/children", "re");
+		for (n = 0; fscanf(file, "%d", &pid) == 1; n++)
+			kill(pid, SIGKILL);
+		fclose(file);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	} while (n > 0);
 	log_rig_teardown();
 }
 
@@ -76,6 +88,7 @@ worker_of(pid_t master, const char *script)
 {
 	char	*env[] = { xasprintf("MUSTER_MASTER_PID=%d", (int)master),
 		    xstrdup("PATH=/bin:/usr/bin"), xstrdup("MUSTER_SLOT=3"),
+		    xstrdup("STAY=" STAY),
 		    xstrdup("NOTIFY_SOCKET=" OURS), NULL };
 	char	*argv[] = { xstrdup("sh"), xstrdup("-c"), xstrdup(script),
 		    NULL };
@@ -93,14 +106,18 @@ worker_of(pid_t master, const char *script)
 	return pid;
 }
 
-/* It ends by itself and leaves what it started. */
+/* A worker that ends once what it left behind is there. */
 static void
-run_worker(const char *script)
+run_worker(const char *background)
 {
+	char	*script = xasprintf("cd %s; PWD=$(pwd); export PWD; %s & "
+		    "until [ -e there ]; do sleep 0.01; done; rm there",
+		    folder(), background);
 	int	 code;
 
 	cr_assert_gt(waitpid(worker_of(getpid(), script), &code, 0), 0);
 	cr_assert_eq(code, 0);
+	free(script);
 }
 
 /* Who ends within some seconds; 0: nobody. */
@@ -136,7 +153,7 @@ Test(leftovers, what_a_dead_worker_left_is_killed)
 	int		 status;
 	const char	*log;
 
-	run_worker("setsid sleep 300 & sleep 0.1");
+	run_worker("setsid sh -c '" STAY "'");
 	cr_assert_eq(children(), 1);
 	cr_expect_eq(sweep(), 1);
 	cr_expect_gt(next_end(&status), 0);
@@ -144,14 +161,14 @@ Test(leftovers, what_a_dead_worker_left_is_killed)
 	log = log_rig_take_file(log_rig_path);
 	cr_expect_not_null(strstr(log, "warn  leftover.killed slot=3 pid="),
 	    "%s", log);
-	cr_expect_not_null(strstr(log, " name=sleep\n"), "%s", log);
+	cr_expect_not_null(strstr(log, " name=sh\n"), "%s", log);
 	cr_expect_eq(sweep(), 0);
 }
 
 Test(leftovers, what_a_living_worker_left_is_its_affair)
 {
 	alive = OURS;
-	run_worker("setsid sleep 300 & sleep 0.1");
+	run_worker("setsid sh -c '" STAY "'");
 	cr_assert_eq(children(), 1);
 	cr_expect_eq(sweep(), 0);
 	alive = NULL;
@@ -194,12 +211,13 @@ Test(leftovers, one_that_is_dead_already_is_left_alone)
 	cr_expect_eq(sweep(), 0);
 }
 
+/* One sweep is all it takes. */
 Test(leftovers, a_group_goes_with_its_leader)
 {
 	int	 status, i;
 
-	run_worker("setsid sh -c 'sleep 300 & sleep 301 & wait' & sleep 0.2");
-	cr_expect_eq(sweep(), 1);
+	run_worker("setsid sh -c 'sleep 300 & sleep 301 & " STAY "'");
+	cr_expect_geq(sweep(), 1);
 	for (i = 0; i < 3; i++)
 		cr_expect_gt(next_end(&status), 0);
 	cr_expect_eq(children(), 0);
@@ -207,13 +225,15 @@ Test(leftovers, a_group_goes_with_its_leader)
 
 Test(leftovers, the_children_of_one_killed_are_next)
 {
-	int	 status;
+	int	 status, killed;
 
-	run_worker("setsid sh -c 'setsid sleep 300 & wait' & sleep 0.2");
-	cr_expect_eq(sweep(), 1);
+	run_worker("setsid sh -c 'setsid sh -c \"$STAY\" & wait'");
+	cr_assert_eq(children(), 1);
+	killed = sweep();
+	cr_expect_geq(killed, 1);
 	cr_expect_gt(next_end(&status), 0);
-	cr_expect_eq(children(), 1);
-	cr_expect_eq(sweep(), 1);
+	killed += sweep();
+	cr_expect_eq(killed, 2);
 	cr_expect_gt(next_end(&status), 0);
 	cr_expect_eq(children(), 0);
 }
@@ -222,10 +242,11 @@ Test(leftovers, many_take_several_sweeps)
 {
 	int	 status, n, sweeps = 0, all = 0;
 
-	run_worker("for i in $(seq 200); do setsid sleep 300 & done; "
-	    "sleep 0.5");
+	run_worker("for i in $(seq 199); do sh -c 'kill -STOP $$' & done; "
+	    "sh -c '" STAY "'");
 	cr_assert_eq(children(), 200);
-	while ((n = sweep()) > 0) {
+	for (; sweeps < 500 && children() > 0; usleep(5000)) {
+		n = sweep();
 		cr_expect_leq(n, 64);
 		all += n;
 		sweeps++;
@@ -245,7 +266,7 @@ Test(leftovers, those_behind_many_have_their_turn)
 		if (fork() == 0)
 			for (;;)
 				pause();
-	run_worker("setsid sleep 300 & sleep 0.1");
+	run_worker("setsid sh -c '" STAY "'");
 	for (i = 0; i < 3 && killed == 0; i++)
 		killed = sweep();
 	cr_expect_eq(killed, 1);

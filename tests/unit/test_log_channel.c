@@ -88,8 +88,8 @@ Test(log_channel, without_a_master_a_worker_writes_to_stderr)
 	cr_expect(!log_lossy());
 	text = log_rig_take(fd);
 	cr_expect_eq(text[0], '2');
-	cr_expect_not_null(strstr(text, "info  renew.done gen=1\n"));
-	cr_expect_not_null(strstr(text, "info  renew.done gen=2\n"));
+	cr_expect_not_null(strstr(text, "info  reload.done gen=1\n"));
+	cr_expect_not_null(strstr(text, "info  reload.done gen=2\n"));
 }
 
 Test(log_channel, what_the_master_lost_the_worker_does_not_tell)

@@ -30,7 +30,7 @@ Test(log_sink, before_opening_lines_go_to_stderr)
 	log_rig_say(1);
 	log_event(EV_CONN_CLOSED, log_int("slot", 1));
 	text = log_rig_take(fd);
-	cr_expect_not_null(strstr(text, "Z info  renew.done gen=1\n"));
+	cr_expect_not_null(strstr(text, "Z info  reload.done gen=1\n"));
 	cr_expect_null(strstr(text, "conn.closed"), "debug was written");
 	cr_expect_eq(log_fd(), STDERR_FILENO);
 }
@@ -42,7 +42,7 @@ Test(log_sink, before_opening_a_full_pipe_does_not_block)
 	for (i = 0; i < 5000; i++)
 		log_rig_say(i);
 	cr_expect(log_lossy());
-	cr_expect_gt(log_rig_count(log_rig_take(fd), "renew.done"), 100);
+	cr_expect_gt(log_rig_count(log_rig_take(fd), "reload.done"), 100);
 }
 
 Test(log_sink, a_full_socket_as_stderr_does_not_block)
@@ -71,7 +71,7 @@ Test(log_sink, a_full_pipe_never_blocks_and_its_losses_are_told)
 	for (i = 0; i < 5000; i++)
 		log_rig_say(i);
 	cr_assert(log_lossy());
-	written = log_rig_count(log_rig_take(fd), "renew.done");
+	written = log_rig_count(log_rig_take(fd), "reload.done");
 	log_rig_say(9999);
 	cr_expect(!log_lossy());
 	text = log_rig_take(fd);
@@ -321,7 +321,7 @@ Test(log_sink, a_torn_line_is_ended_before_the_next)
 	text = log_rig_take_file(log_rig_path);
 	cr_expect_eq(text[60], '\n');
 	cr_expect_not_null(strstr(text + 61, "log.lost lines=2\n"));
-	cr_expect_not_null(strstr(text + 61, "renew.done gen=4\n"));
+	cr_expect_not_null(strstr(text + 61, "reload.done gen=4\n"));
 	cr_expect_eq(log_rig_count(text, "\n"), 4);
 }
 

@@ -36,7 +36,7 @@ Test(log_syslog, syslog_gets_the_event_with_priority_and_tag)
 	cr_assert_eq(log_rig_open("syslog", &err), 0, "%s", err.text);
 	log_rig_say(1);
 	text = log_rig_take(fd);
-	snprintf(want, sizeof(want), " muster[%d]: renew.done gen=1",
+	snprintf(want, sizeof(want), " muster[%d]: reload.done gen=1",
 	    (int)getpid());
 	cr_expect_eq(strncmp(text, "<30>", 4), 0, "%s", text);
 	cr_assert_gt(strlen(text), 19);
