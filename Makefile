@@ -95,7 +95,7 @@ run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 	   $(TESTBIN)/sim $(TESTBIN)/system
 	$(HARNESS) 120 $(TESTBIN)/unit $(TESTFLAGS)
 	$(HARNESS) 240 $(TESTBIN)/sim $(TESTFLAGS)
-	$(HARNESS) 420 $(TESTBIN)/system $(TESTFLAGS)
+	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
 
 unit sim: deps-test
 	@$(MAKE) --no-print-directory $(TESTBIN)/harness $(TESTBIN)/$@
@@ -103,7 +103,7 @@ unit sim: deps-test
 system: deps-test deps-programs
 	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
 	    $(TESTBIN)/system
-	$(HARNESS) 420 $(TESTBIN)/system $(TESTFLAGS)
+	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
 
 soak: deps-test
 	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \

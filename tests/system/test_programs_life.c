@@ -9,6 +9,9 @@
 
 TestSuite(programs, .init = rig_setup, .fini = rig_cleanup, .timeout = 400);
 
+/* For those that start in no time, so that the tests do not take long. */
+#define SOON	.set = { "worker.ready=alive:500ms" }
+
 #define LIFE(name, ...)							\
 Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
 {									\
@@ -17,18 +20,22 @@ Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
 
 /* ---- Python */
 
+/* Its READY=1 comes before its worker has booted, whose TERM is then lost. */
 LIFE(gunicorn,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "wsgi:app" },
     .close_only = true)
 
 LIFE(gunicorn_with_threads,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k", "gthread",
 	"--threads", "4", "wsgi:app" })
 
 LIFE(gunicorn_with_uvicorn,
     .needs = { "/usr/bin/gunicorn", "/usr/bin/uvicorn" },
+    .set = { "worker.ready=alive:2s" },
     .preset = "gunicorn",
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k",
 	"uvicorn.workers.UvicornWorker", "asgi:app" },
@@ -46,6 +53,7 @@ LIFE(daphne,
 
 LIFE(asyncio,
     .needs = { "/usr/bin/python3" },
+    SOON,
     .command = { "/usr/bin/python3", "@FIX@/echo.py" },
     .protocol = EXACT_ECHO)
 
@@ -67,11 +75,14 @@ LIFE(twisted,
 
 LIFE(pythons_http_server,
     .needs = { "/usr/bin/python3" },
+    SOON,
     .command = { "/usr/bin/python3", "@FIX@/http_server.py" },
     .close_only = true)
 
+/* Its READY=1 comes before it heeds the HUP that is to stop it. */
 LIFE(uwsgi,
     .needs = { "/usr/bin/uwsgi" }, .preset = "uwsgi",
+    .set = { "worker.ready=alive:1s" },
     .command = { "/usr/bin/uwsgi", "--plugin", "python3", "--protocol",
 	"http", "--wsgi-file", "@FIX@/wsgi.py" },
     .close_only = true)
@@ -80,11 +91,13 @@ LIFE(uwsgi,
 
 LIFE(node,
     .needs = { "/usr/bin/node" }, .preset = "node",
+    SOON,
     .command = { "/usr/bin/node", "@FIX@/server.js" })
 
 LIFE(node_cluster,
     .needs = { "/usr/bin/node" }, .preset = "node",
-    .command = { "/usr/bin/node", "@FIX@/cluster.js" })
+    .command = { "/usr/bin/node", "@FIX@/cluster.js" },
+    .cuts = 4)
 
 /* ---- Ruby */
 
@@ -100,8 +113,10 @@ LIFE(puma_bound_to_activated_sockets,
 	"@FIX@/config.ru" },
     .cuts = 4)
 
+/* A QUIT that comes while it boots is lost. */
 LIFE(unicorn,
     .needs = { "/usr/bin/unicorn" }, .preset = "unicorn",
+    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/unicorn", "-l", "{addr:0}", "@FIX@/config.ru" },
     .close_only = true)
 
@@ -120,6 +135,7 @@ LIFE(starman,
 
 LIFE(twiggy,
     .needs = { "/usr/bin/twiggy" }, .preset = "twiggy",
+    SOON,
     .command = { "/usr/bin/twiggy", "@FIX@/app.psgi" })
 
 LIFE(mojolicious_prefork,
@@ -132,7 +148,8 @@ LIFE(mojolicious_prefork,
 
 LIFE(server_starter,
     .needs = { "/usr/share/perl5/Server/Starter.pm" },
-    .set = { "worker.sockets=server-starter" },
+    .set = { "worker.sockets=server-starter",
+	"worker.ready=alive:500ms" },
     .command = { "/usr/bin/perl", "@FIX@/starter.pl" },
     .protocol = EXACT_ECHO, .close_only = true)
 
@@ -140,6 +157,7 @@ LIFE(server_starter,
 
 LIFE(nginx,
     .needs = { "/usr/sbin/nginx" }, .preset = "nginx",
+    SOON,
     .command = { "/usr/sbin/nginx", "-e", "stderr", "-c", "@DIR@/conf" },
     .conf = "nginx.conf", .slow = SLOW_READ)
 
@@ -151,6 +169,7 @@ LIFE(php_fpm,
 
 LIFE(haproxy,
     .needs = { "/usr/sbin/haproxy" }, .preset = "haproxy",
+    SOON,
     .command = { "/usr/sbin/haproxy", "-db", "-f", "@DIR@/conf" },
     .conf = "haproxy.cfg", .slow = SLOW_BODY)
 
@@ -161,10 +180,12 @@ LIFE(haproxy_with_a_master_of_its_own,
 
 LIFE(lighttpd,
     .needs = { "/usr/sbin/lighttpd" }, .preset = "lighttpd",
+    SOON,
     .command = { "/usr/sbin/lighttpd", "-D", "-f", "@DIR@/conf" },
     .conf = "lighttpd.conf", .expect = "a small page", .slow = SLOW_READ)
 
 LIFE(h2o,
     .needs = { "/usr/bin/h2o" }, .preset = "h2o",
+    SOON,
     .command = { "/usr/bin/h2o", "-c", "@DIR@/conf" },
     .conf = "h2o.conf", .expect = "a small page", .slow = SLOW_READ)

@@ -343,12 +343,12 @@ Test(mis, a_reload_with_a_broken_program_leaves_the_old_workers)
 	    rig_path("script"), NULL);
 	write_script("#!/bin/sh\nexit 7\n");
 	rig_signal(&r, SIGHUP);
-	rig_await_log(&r, "renew.failed gen=2");
+	rig_await_log(&r, "reload.failed gen=2");
 	rig_await_workers(&r, 2);
 	serves();
 	write_script(good);
 	rig_signal(&r, SIGHUP);
-	rig_await_log(&r, "renew.done gen=3");
+	rig_await_log(&r, "reload.done gen=3");
 	rig_await_workers(&r, 2);
 	serves();
 	cr_expect_eq(rig_stop(&r), 0);

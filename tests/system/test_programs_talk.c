@@ -90,7 +90,7 @@ close_in_order(const struct program *program)
 	out = start_clients("@FIX@/ws_clients.py");
 	rig_signal(&r, SIGHUP);
 	all_say(out, "closed 1001");
-	rig_await_log(&r, "renew.done gen=2");
+	rig_await_log(&r, "reload.done gen=2");
 	out = start_clients("@FIX@/ws_clients.py");
 	cr_expect_eq(rig_stop(&r), 0);
 	all_say(out, "closed 1001");
@@ -128,7 +128,7 @@ Test(talk, socket_io_clients_hear_disconnect_and_come_back)
 	rig_signal(&r, SIGHUP);
 	all_say(out, "disconnect");
 	all_say(out, "back");
-	rig_await_log(&r, "renew.done gen=2");
+	rig_await_log(&r, "reload.done gen=2");
 	cr_expect(strstr(rig_read(&r, out), "wrong") == NULL);
 	cr_expect_eq(rig_stop(&r), 0);
 	cr_expect(eventually(program_all_gone()));
