@@ -50,6 +50,7 @@ struct master {
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
 	bool			 gives_up;	/* crashed too often */
+	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
@@ -350,6 +351,7 @@ on_ended(void *arg)
 {
 	struct master	*m = arg;
 
+	m->over = true;
 	event_base_loopbreak(m->base);
 }
 
@@ -507,7 +509,8 @@ master_run(struct master *m)
 	}
 	begin(m);
 	supervise_run(m->supervise);
-	if (event_base_dispatch(m->base) == -1) {
+	/* A break before the loop turns would be forgotten. */
+	if (!m->over && event_base_dispatch(m->base) == -1) {
 		log_event(EV_MASTER_FAILED, log_str("msg",
 		    "the event loop failed"), log_int("code", EX_OSERR));
 		return EX_OSERR;
