@@ -52,7 +52,7 @@ listener_of(const struct addr *addr, int fd, const struct conf_listen *conf,
 {
 	struct listener_saved	 saved = { .kind = addr->kind, .nfds = 1,
 				    .dir = -1, .backlog = conf->backlog };
-	struct sockaddr_storage	 sa;
+	struct sockaddr_storage	 sa = { 0 };
 	socklen_t		 len = sizeof(sa), flag_len = sizeof(int);
 	int			 v6only = 0;
 
