@@ -314,6 +314,12 @@ supervise_write_down(struct supervise *s)
 	keepsake_turn(s);
 }
 
+const char *
+supervise_verdict(const struct supervise *s)
+{
+	return s->report.verdict;
+}
+
 bool
 supervise_is_ready(const struct supervise *s)
 {
