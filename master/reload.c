@@ -76,11 +76,11 @@ reload_preparing(const struct reload *r)
 }
 
 void
-reload_resume(struct reload *r)
+reload_resume(struct reload *r, const char *why)
 {
 	r->renewing = true;
 	r->old_target = -1;
-	r->why = "signal";
+	r->why = why;
 	r->start_us = clock_now_us();
 }
 
