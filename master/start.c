@@ -153,7 +153,7 @@ open_sockets(struct start *s, const struct options *options,
 			return EX_UNAVAILABLE;
 		sockets = adopt_sockets(s->survivors, conf, err);
 	} else {
-		sockets = listeners_open(conf, err);
+		sockets = listeners_open(conf, NULL, err);
 	}
 	if (sockets == NULL)
 		return EX_UNAVAILABLE;
