@@ -1,4 +1,3 @@
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <fcntl.h>
 #include <string.h>
@@ -159,7 +158,6 @@ become(bool give_up)
 	char	**envp = give_up ? capsule.in.on_give_up :
 		    capsule.in.on_crash;
 
-	setrlimit(RLIMIT_NOFILE, &capsule.in.nofile);
 	if (capsule.in.keeps != NULL)
 		keep_expose_rows(capsule.in.keeps);
 	else
