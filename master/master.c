@@ -237,6 +237,7 @@ become(struct master *m, struct err *err)
 		upgrade_exec(m->p.mirror, NULL, err);
 	/* Still here. The reload goes on as it was. */
 	figures->reload_wanted = 0;
+	figures->exec_ms = 0;
 	supervise_write_down(m->supervise);
 }
 
@@ -530,12 +531,21 @@ has_old_workers(const struct master *m)
 	    !pool_drained(supervise_pool(m->supervise));
 }
 
-/* How we came to be says what is to be done first. */
-static void
-begin(struct master *m)
+/*
+ * Did an upgrade bring us here? Also when we crashed right after we had taken
+ * over, and could tell nobody.
+ */
+static bool
+is_upgraded(const struct master *m)
 {
-	const struct timeval	 slow = clock_timeval(SLOW_MS);
-	struct reload		*reload = supervise_reload(m->supervise);
+	return m->p.how == HEAL_UPGRADE ||
+	    (m->p.how == HEAL_CRASH && m->p.figures->exec_ms != 0);
+}
+
+static void
+say_origin(const struct master *m)
+{
+	int	 live = pool_live(supervise_pool(m->supervise));
 
 	if (m->p.how == HEAL_FRESH)
 		log_event(EV_MASTER_START, log_int("pid", getpid()),
@@ -544,28 +554,39 @@ begin(struct master *m)
 		    log_int("workers", conf_now(m)->pool.workers));
 	if (m->p.how == HEAL_BACK)
 		say_back(m);
-	if (m->p.how == HEAL_UPGRADE)
+	if (is_upgraded(m))
 		log_event(EV_UPGRADE_DONE, log_int("pid", getpid()),
 		    log_str("version", MUSTER_VERSION),
-		    log_int("workers",
-		    pool_live(supervise_pool(m->supervise))),
-		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
+		    log_int("workers", live), log_ms("away",
+		    clock_now_ms() - m->p.figures->exec_ms));
+	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
+		crash_report(&m->crash, live);
+}
+
+/* How we came to be says what is to be done first. */
+static void
+begin(struct master *m)
+{
+	const struct timeval	 slow = clock_timeval(SLOW_MS);
+	struct setup_master	*figures = m->p.figures;
+	bool			 wanted = figures->reload_wanted != 0;
+	bool			 renew = is_upgraded(m) && has_old_workers(m);
+
+	say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
-	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
-		crash_report(&m->crash,
-		    pool_live(supervise_pool(m->supervise)));
 	/* Ones who died while we were away are found by looking. */
 	if (m->p.how != HEAL_FRESH)
 		supervise_reap(m->supervise);
+	/* First: should a reload crash us, it is not to be repeated. */
+	figures->reload_wanted = 0;
+	figures->exec_ms = 0;
+	supervise_write_down(m->supervise);
 	if (m->gives_up)
 		request_stop(m, false);
-	else if (m->p.figures->reload_wanted)
-		reload_request(reload, "signal");
-	else if (m->p.how == HEAL_UPGRADE && has_old_workers(m))
-		reload_request(reload, "upgrade");
-	m->p.figures->reload_wanted = 0;
-	supervise_write_down(m->supervise);
+	else if (wanted || renew)
+		reload_request(supervise_reload(m->supervise),
+		    wanted ? "signal" : "upgrade");
 }
 
 const char *
