@@ -5,7 +5,9 @@
  * what it reads. No table, no log, no limits, no way to stop but to die: what
  * muster costs more than this is the price of what it does more.
  *
- *	bare WORKERS exclusive|shared
+ *	bare WORKERS exclusive|shared [PROGRAM]
+ *
+ * With a program the children are vfork(2) and execve(2) of it, no more.
  *
  * Says "listen.open addr=127.0.0.1:PORT" and "pool.ready" on stderr, as muster
  * does, so that one observer sees both alike.
@@ -25,6 +27,7 @@
 
 static int	 listener, exclusive;
 static int	 sig_pipe[2], up_pipe[2];
+static char	*program;
 
 static void
 die(const char *what)
@@ -117,11 +120,29 @@ child(void)
 }
 
 static void
-spawn(void)
+spawn_program(void)
 {
-	pid_t pid = fork();
+	char *argv[] = { program, NULL };
+	pid_t pid = vfork();
 
 	if (pid == -1)
+		die("vfork");
+	if (pid == 0) {
+		execve(program, argv, environ);
+		_exit(127);
+	}
+}
+
+static void
+spawn(void)
+{
+	pid_t pid;
+
+	if (program != NULL) {
+		spawn_program();
+		return;
+	}
+	if ((pid = fork()) == -1)
 		die("fork");
 	if (pid == 0)
 		child();
@@ -188,7 +209,8 @@ start_pool(int n)
 
 	for (i = 0; i < n; i++)
 		spawn();
-	while (n > 0 && (got = read(up_pipe[0], buf, sizeof(buf))) > 0)
+	/* A program is there when vfork(2) returns. */
+	while (program == NULL && n > 0 && (got = read(up_pipe[0], buf, sizeof(buf))) > 0)
 		n -= (int)got;
 	fprintf(stderr, "pool.ready\n");
 }
@@ -199,10 +221,12 @@ main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal,
 		.sa_flags = SA_RESTART | SA_NOCLDSTOP };
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: bare workers exclusive|shared\n");
+	if (argc != 3 && argc != 4) {
+		fprintf(stderr, "usage: bare workers exclusive|shared "
+		    "[program]\n");
 		return 64;
 	}
+	program = argv[3];
 	exclusive = strcmp(argv[2], "exclusive") == 0;
 	if (pipe(sig_pipe) == -1 || pipe(up_pipe) == -1)
 		die("pipe");

@@ -43,6 +43,7 @@ struct server {
 };
 
 static const char		*build_dir;
+static char			 program[512];	/* of workers; "": built in */
 static struct pids		 orphans;	/* no room on a signal's stack */
 static volatile pid_t		 masters[SERVERS_MAX];
 
@@ -198,13 +199,14 @@ server_exec(enum side side, int workers, const char *accept,
     const char *const *extra)
 {
 	static char path[512], n[16], mode[64];
-	const char *argv[32];
+	const char *argv[40];
 	int i = 0;
 
 	snprintf(n, sizeof(n), "%d", workers);
 	if (side == BARE || getenv("BENCH_TWIN") != NULL) {
 		snprintf(path, sizeof(path), "%s/bench/bare", build_dir);
-		execl(path, "bare", n, accept, (char *)NULL);
+		execl(path, "bare", n, accept, program[0] != '\0' ? program :
+		    NULL, (char *)NULL);
 		_exit(127);
 	}
 	snprintf(path, sizeof(path), "%s/muster", build_dir);
@@ -219,6 +221,10 @@ server_exec(enum side side, int workers, const char *accept,
 	for (; extra != NULL && *extra != NULL && i < 30; extra++) {
 		argv[i++] = "-s";
 		argv[i++] = *extra;
+	}
+	if (program[0] != '\0') {
+		argv[i++] = "--";
+		argv[i++] = program;
 	}
 	argv[i] = NULL;
 	execv(path, (char *const *)argv);
