@@ -38,6 +38,8 @@ struct server {
 	int		 port;
 	double		 t0;		/* before the fork that started it */
 	bool		 ready;		/* has said pool.ready */
+	const char	*word;		/* what server_await() waits for */
+	bool		 said;
 	size_t		 len;
 	char		 text[65536];	/* the last of what it said */
 };
@@ -205,13 +207,12 @@ server_exec(enum side side, int workers, const char *accept,
 	snprintf(n, sizeof(n), "%d", workers);
 	if (side == BARE || getenv("BENCH_TWIN") != NULL) {
 		snprintf(path, sizeof(path), "%s/bench/bare", build_dir);
-		execl(path, "bare", n, accept, program[0] != '\0' ? program :
-		    NULL, (char *)NULL);
+		execl(path, path, n, accept, program, (char *)NULL);
 		_exit(127);
 	}
 	snprintf(path, sizeof(path), "%s/muster", build_dir);
 	snprintf(mode, sizeof(mode), "listen.accept=%s", accept);
-	argv[i++] = "muster";
+	argv[i++] = path;
 	argv[i++] = "-b";
 	argv[i++] = "127.0.0.1:0";
 	argv[i++] = "-w";
@@ -285,6 +286,8 @@ server_note(struct server *s)
 		s->port = atoi(p + 15);
 	if (!s->ready && strstr(s->text, "pool.ready") != NULL)
 		s->ready = true;
+	if (s->word != NULL && strstr(s->text, s->word) != NULL)
+		s->said = true;
 }
 
 /* Take what the server has said. False at the end of its log. */
@@ -333,6 +336,32 @@ server_ready(struct server *s, double pause_ms)
 	if (s->port == 0)
 		fail("no port in the log:\n%.2000s", s->text);
 	return t;
+}
+
+/* Forget what was said; the next server_await() is for this word. */
+static inline void
+server_expect(struct server *s, const char *word)
+{
+	server_listen(s);
+	s->len = 0;
+	s->text[0] = '\0';
+	s->word = word;
+	s->said = false;
+}
+
+/* Wait for it, awake at every line; false: it did not come within ms. */
+static inline bool
+server_await(struct server *s, double ms)
+{
+	struct pollfd p = { .fd = s->log, .events = POLLIN };
+	double end = now_ms() + ms;
+
+	while (!s->said && now_ms() < end) {
+		poll(&p, 1, 100);
+		if (!server_listen(s))
+			fail("the server is gone:\n%.2000s", s->text);
+	}
+	return s->said;
 }
 
 /* End it: muster as its user would, the twin by a plain KILL. */
