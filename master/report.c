@@ -108,7 +108,8 @@ report_exit(const struct report *report, const struct child_info *child,
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
 
-	if (death->signo != 0)
+	/* Of one that is no child of ours nobody tells us. */
+	if (death->signo != 0 || death->code == -1)
 		code = log_str("code", NULL);
 	if (!death->core)
 		core.text = NULL;

@@ -2,12 +2,14 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "master/adopt.h"
 #include "master/daemon.h"
 #include "master/generation.h"
@@ -28,6 +30,7 @@
 /* What a start has made, for finish() to undo in reverse order. */
 struct start {
 	struct conf_source	 source;
+	char			*folder;	/* where all began; or NULL */
 	struct daemon_parent	*parent;
 	struct mirror		*mirror;
 	struct pidfile		*pidfile;
@@ -49,7 +52,7 @@ static void
 init(struct start *s, const struct options *options)
 {
 	*s = (struct start){ .source = { options->file, options->settings,
-	    options->nsettings } };
+	    options->nsettings, NULL } };
 	s->figures = (struct setup_master){ .life_fds = { -1, -1 },
 	    .signal_fds = { -1, -1 }, .inbox_fds = { -1, -1 },
 	    .board_fd = -1, .pidfile_fd = -1, .daemon_fd = -1 };
@@ -100,6 +103,7 @@ finish(struct start *s)
 	sigq_move(NULL);
 	keep_forget();
 	mirror_free(s->mirror);
+	free(s->folder);
 }
 
 /* It has a worker's last words, which are not to reach a terminal as such. */
@@ -149,7 +153,7 @@ open_sockets(struct start *s, const struct options *options,
 			return EX_UNAVAILABLE;
 		sockets = adopt_sockets(s->survivors, conf, err);
 	} else {
-		sockets = listeners_open(conf, err);
+		sockets = listeners_open(conf, NULL, err);
 	}
 	if (sockets == NULL)
 		return EX_UNAVAILABLE;
@@ -200,6 +204,8 @@ start_fresh(const struct options *options, struct conf *conf)
 	int		 code;
 
 	init(&s, options);
+	/* Before any chdir: a reload reads relative paths as we do. */
+	s.source.folder = s.folder = getcwd(NULL, 0);
 	code = begin(&s, options, conf, &err);
 	if (code == 0)
 		code = run(&s);
@@ -224,6 +230,9 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 		return -1;
 	s->figures = s->saved->setup->master;
 	heal_set_path(s->saved->setup->path);
+	if (s->saved->setup->folder != NULL)
+		s->source.folder = s->folder =
+		    xstrdup(s->saved->setup->folder);
 	if (open_mirror(s, err) == -1)
 		return -1;
 	mirror_crashes(s->mirror, s->saved->crashes, s->saved->ncrashes);
@@ -292,21 +301,21 @@ try_it(const struct options *options, const struct heal_origin *origin,
     struct err *err)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings };
+				    options->nsettings, NULL };
 	struct conf_errors	 errors = { 0 };
 	struct conf		*conf;
 	struct saved		*saved;
 	int			 result;
 
-	if ((conf = conf_load(&source, &errors)) == NULL) {
-		err_set(err, "%s", errors.lines[0]);
-		conf_errors_free(&errors);
-		return -1;
-	}
-	conf_free(conf);
 	if ((saved = saved_read(origin->state_fd, getppid(), err)) == NULL)
 		return -1;
-	result = restore_try(saved, err);
+	if ((result = restore_try(saved, err)) == 0) {
+		source.folder = saved->setup->folder;
+		if ((conf = conf_load(&source, &errors)) == NULL)
+			result = err_set(err, "%s", errors.lines[0]);
+		conf_errors_free(&errors);
+		conf_free(conf);
+	}
 	saved_free(saved);
 	return result;
 }

@@ -65,7 +65,7 @@ bool			 supervise_is_ready(const struct supervise *supervise);
 
 /* Take in the workers that a killed master left, and replace them. */
 void			 supervise_adopt(struct supervise *supervise,
-			    const struct survivors *survivors);
+			    struct survivors *survivors);
 /* Write down all there is, for an image to come. */
 void			 supervise_write_down(struct supervise *supervise);
 

@@ -404,20 +404,25 @@ Test(conf_source, copies_are_deep)
 {
 	char			 key[] = "pool.workers", value[] = "3";
 	char			 origin[] = "-w", file[] = "/x.ini";
+	char			 folder[] = "/srv";
 	struct conf_setting	 setting = { key, value, origin };
-	struct conf_source	 source = { file, &setting, 1 }, *copy;
+	struct conf_source	 source = { file, &setting, 1, folder },
+				*copy;
 
 	copy = conf_source_copy(&source);
 	memset(key, 'x', strlen(key));
 	memset(file, 'x', strlen(file));
+	memset(folder, 'x', strlen(folder));
 	*value = *origin = 'x';
 	cr_expect_str_eq(copy->file, "/x.ini");
+	cr_expect_str_eq(copy->folder, "/srv");
 	cr_assert_eq(copy->nsettings, 1);
 	cr_expect_str_eq(copy->settings[0].key, "pool.workers");
 	cr_expect_str_eq(copy->settings[0].value, "3");
 	cr_expect_str_eq(copy->settings[0].origin, "-w");
 	conf_source_free(copy);
-	copy = conf_source_copy(&(struct conf_source){ NULL, NULL, 0 });
+	copy = conf_source_copy(&(struct conf_source){ NULL, NULL, 0,
+	    NULL });
 	cr_expect_null(copy->file);
 	cr_expect_eq(copy->nsettings, 0);
 	conf_source_free(copy);
