@@ -49,6 +49,8 @@ struct master {
 	struct supervise	*supervise;
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
+	struct event		*become;	/* the new image, if tried */
+	char			*version;	/* owned; of it, or NULL */
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
@@ -140,6 +142,13 @@ request_reload(struct master *m)
 		    log_str("msg", "stopping: ignored"));
 }
 
+static void
+upgrade_failed(const char *why)
+{
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", why));
+}
+
 /* First a trial; on_tried() goes on. */
 static void
 request_upgrade(struct master *m)
@@ -148,7 +157,7 @@ request_upgrade(struct master *m)
 
 	if (!running(m))
 		err_set(&err, "stopping: ignored");
-	else if (upgrade_running(m->upgrade))
+	else if (upgrade_running(m->upgrade) || m->version != NULL)
 		err_set(&err, "another one is being tried: ignored");
 	else if (upgrade_start(m->upgrade, NULL,
 	    conf_now(m)->worker.upgrade_timeout, &err) == 0) {
@@ -156,8 +165,7 @@ request_upgrade(struct master *m)
 		    log_int("pid", upgrade_pid(m->upgrade)));
 		return;
 	}
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", err.text));
+	upgrade_failed(err.text);
 }
 
 void
@@ -193,19 +201,20 @@ master_request(struct master *m, enum wish wish, int64_t arg)
  * written down at the end of a turn, and this is the last one.
  */
 static void
-on_tried(void *arg, const char *version, const char *why)
+on_become(evutil_socket_t fd, short what, void *arg)
 {
 	struct master	*m = arg;
 	struct err	 err;
 
-	if (version == NULL || !running(m)) {
-		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-		    log_str("msg", version == NULL ? why : "stopping"));
-		return;
+	(void)fd;
+	(void)what;
+	if (!running(m)) {
+		upgrade_failed("stopping");
+		goto out;
 	}
 	supervise_run(m->supervise);
 	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
-	    log_str("version", version));
+	    log_str("version", m->version));
 	m->p.figures->exec_ms = clock_now_ms();
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
@@ -214,8 +223,27 @@ on_tried(void *arg, const char *version, const char *why)
 		err_set(&err, "the state could not be written down whole");
 	else
 		upgrade_exec(m->p.mirror, NULL, &err);
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", err.text));
+	upgrade_failed(err.text);
+out:
+	free(m->version);
+	m->version = NULL;
+}
+
+/*
+ * Not at once: the trial's end came with other signals, perhaps, that were
+ * taken and are not acted on yet. They would be lost with this image.
+ */
+static void
+on_tried(void *arg, const char *version, const char *why)
+{
+	struct master	*m = arg;
+
+	if (version == NULL) {
+		upgrade_failed(why);
+		return;
+	}
+	m->version = xstrdup(version);
+	event_active(m->become, EV_TIMEOUT, 0);
 }
 
 /* ---- signals */
@@ -387,6 +415,10 @@ make_parts(struct master *m, struct err *err)
 	    on_tried, m);
 	if ((m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m)) == NULL)
 		return err_set(err, "cannot make the master's timers");
+	m->become = event_new(m->base, -1, 0, on_become, m);
+	if (m->become == NULL ||
+	    event_priority_set(m->become, PRIORITY_FACTS) == -1)
+		return err_set(err, "cannot make the master's events");
 	return 0;
 }
 
@@ -437,6 +469,9 @@ master_free(struct master *m)
 		event_free(m->signals);
 	if (m->slow != NULL)
 		event_free(m->slow);
+	if (m->become != NULL)
+		event_free(m->become);
+	free(m->version);
 	upgrade_free(m->upgrade);
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);

@@ -154,7 +154,7 @@ static void
 replace_binary(void)
 {
 	exec_script("muster", "#!/bin/sh\n"
-	    "case \"$MUSTER_AGAIN\" in trial*)\n"
+	    "case \"$MUSTER_STATE\" in *:trial:*)\n"
 	    "while test -e %s; do sleep 0.01; done;; esac\n"
 	    "exec %s \"$@\"\n", rig_path("gate"), rig_path("real"));
 }
@@ -351,7 +351,9 @@ ParameterizedTestParameters(signal_states, each)
 	return cr_make_param_array(int, cells, ROWS * STATES);
 }
 
-ParameterizedTest(int *cell, signal_states, each)
+/* A suite's .init does not reach tests with parameters. */
+ParameterizedTest(int *cell, signal_states, each, .init = rig_setup,
+    .fini = rig_cleanup)
 {
 	const struct row *row = &rows[(size_t)*cell / STATES];
 	enum state state = (enum state)((size_t)*cell % STATES);
