@@ -24,11 +24,12 @@ static struct rig r;
 
 /* ---- the table */
 
-enum state { STARTING, RUNNING, DRAINED, RELOADING, UPGRADING, STOPPING,
-	STATES };
+enum state { STARTING, RUNNING, DRAINING, DRAINED, RELOADING, TRYING,
+	BECOMING, STOPPING, STATES };
 
 static const char *const state_names[STATES] = { "starting", "running",
-	"drained", "reloading", "upgrading", "stopping" };
+	"draining", "drained", "reloading", "trying a new binary",
+	"becoming it", "stopping" };
 
 /*
  * What a signal leads to, from two workers. Where it is not the end, the pool
@@ -39,83 +40,111 @@ struct outcome {
 	int		 workers;
 	int		 reloads;	/* more than the state has itself */
 	int		 upgrades;
-	bool		 end;		/* with 0 */
+	bool		 end;
+	int		 code;
 };
 
-#define ENDS(mode)	{ "pool.stop mode=" mode, 0, 0, 0, true }
-#define SCALES(from, to) { "pool.scale from=" #from " to=" #to, to, 0, 0,  \
-			    false }
-#define RELOADS		{ "reload.start", 2, 1, 0, false }
-#define REOPENS(n)	{ "log.reopened", n, 0, 0, false }
-#define UPGRADES(n)	{ "upgrade.trial", n, 0, 1, false }
-#define DRAINS		{ "pool.drain", 0, 0, 0, false }
-#define NOTHING(n)	{ NULL, n, 0, 0, false }
-#define NOT(says, n)	{ says, n, 0, 0, false }
-#define IN_A_STOP(says)	{ says, 0, 0, 0, true }
+#define ENDS(mode)	{ "pool.stop mode=" mode, .end = true }
+#define DIES(signo)	{ .end = true, .code = 128 + (signo) }
+#define SCALES(from, to) { "pool.scale from=" #from " to=" #to, to }
+#define RELOADS		{ "reload.start", 2, .reloads = 1 }
+#define UPGRADES(n)	{ "upgrade.trial", n, .upgrades = 1 }
+#define REOPENS(n)	{ "log.reopened", n }
+#define DRAINS		{ "pool.drain", 0 }
+#define SAYS(says, n)	{ says, n }
+#define NOTHING(n)	{ NULL, n }
+#define IN_A_STOP(says)	{ says, .end = true }
+
+#define STOPS {								\
+	[STARTING] = ENDS("graceful"), [RUNNING] = ENDS("graceful"),	\
+	[DRAINING] = ENDS("graceful"), [DRAINED] = ENDS("graceful"),	\
+	[RELOADING] = ENDS("graceful"), [TRYING] = ENDS("graceful"),	\
+	[BECOMING] = ENDS("graceful"), [STOPPING] = ENDS("fast") }
+#define CHANGES_NOTHING {						\
+	[STARTING] = NOTHING(2), [RUNNING] = NOTHING(2),		\
+	[DRAINING] = NOTHING(0), [DRAINED] = NOTHING(0),		\
+	[RELOADING] = NOTHING(2), [TRYING] = NOTHING(2),		\
+	[BECOMING] = NOTHING(2), [STOPPING] = IN_A_STOP(NULL) }
+/* It has no meaning for us, and the system's is the end. */
+#define ENDS_IT(signo) {						\
+	[STARTING] = DIES(signo), [RUNNING] = DIES(signo),		\
+	[DRAINING] = DIES(signo), [DRAINED] = DIES(signo),		\
+	[RELOADING] = DIES(signo), [TRYING] = DIES(signo),		\
+	[BECOMING] = DIES(signo), [STOPPING] = DIES(signo) }
 
 static const struct row {
 	int		 signo;
 	int		 value;		/* with sigqueue(3), unless 0 */
 	struct outcome	 in[STATES];
 } rows[] = {
-	{ SIGINT, 0, {
-		[STARTING] = ENDS("graceful"), [RUNNING] = ENDS("graceful"),
-		[DRAINED] = ENDS("graceful"), [RELOADING] = ENDS("graceful"),
-		[UPGRADING] = ENDS("graceful"), [STOPPING] = ENDS("fast") } },
-	{ SIGTERM, 0, {
-		[STARTING] = ENDS("graceful"), [RUNNING] = ENDS("graceful"),
-		[DRAINED] = ENDS("graceful"), [RELOADING] = ENDS("graceful"),
-		[UPGRADING] = ENDS("graceful"), [STOPPING] = ENDS("fast") } },
+	{ SIGINT, 0, STOPS },
+	{ SIGTERM, 0, STOPS },
 	{ SIGQUIT, 0, {
 		[STARTING] = ENDS("fast"), [RUNNING] = ENDS("fast"),
-		[DRAINED] = ENDS("fast"), [RELOADING] = ENDS("fast"),
-		[UPGRADING] = ENDS("fast"), [STOPPING] = ENDS("fast") } },
+		[DRAINING] = ENDS("fast"), [DRAINED] = ENDS("fast"),
+		[RELOADING] = ENDS("fast"), [TRYING] = ENDS("fast"),
+		[BECOMING] = ENDS("fast"), [STOPPING] = ENDS("fast") } },
 	{ SIGHUP, 0, {
 		[STARTING] = RELOADS, [RUNNING] = RELOADS,
-		[DRAINED] = RELOADS, [RELOADING] = RELOADS,
-		[UPGRADING] = RELOADS,
+		[DRAINING] = RELOADS, [DRAINED] = RELOADS,
+		[RELOADING] = RELOADS, [TRYING] = RELOADS,
+		[BECOMING] = RELOADS,
 		[STOPPING] = IN_A_STOP("reload.failed") } },
 	{ SIGUSR1, 0, {
 		[STARTING] = REOPENS(2), [RUNNING] = REOPENS(2),
-		[DRAINED] = REOPENS(0), [RELOADING] = REOPENS(2),
-		[UPGRADING] = REOPENS(2),
+		[DRAINING] = REOPENS(0), [DRAINED] = REOPENS(0),
+		[RELOADING] = REOPENS(2), [TRYING] = REOPENS(2),
+		[BECOMING] = REOPENS(2),
 		[STOPPING] = IN_A_STOP("log.reopened") } },
 	{ SIGUSR2, 0, {
 		[STARTING] = UPGRADES(2), [RUNNING] = UPGRADES(2),
-		[DRAINED] = UPGRADES(0), [RELOADING] = UPGRADES(2),
-		[UPGRADING] = NOT("upgrade.failed", 2),
+		[DRAINING] = UPGRADES(0), [DRAINED] = UPGRADES(0),
+		[RELOADING] = UPGRADES(2),
+		[TRYING] = SAYS("upgrade.failed", 2),	/* one at a time */
+		[BECOMING] = UPGRADES(2),
 		[STOPPING] = IN_A_STOP("upgrade.failed") } },
 	{ SIGTTIN, 0, {
 		[STARTING] = SCALES(2, 3), [RUNNING] = SCALES(2, 3),
-		[DRAINED] = SCALES(0, 3), [RELOADING] = SCALES(2, 3),
-		[UPGRADING] = SCALES(2, 3),
+		[DRAINING] = SCALES(0, 3), [DRAINED] = SCALES(0, 3),
+		[RELOADING] = SCALES(2, 3), [TRYING] = SCALES(2, 3),
+		[BECOMING] = SCALES(2, 3),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	{ SIGTTOU, 0, {
 		[STARTING] = SCALES(2, 1), [RUNNING] = SCALES(2, 1),
-		[DRAINED] = SCALES(0, 0), [RELOADING] = SCALES(2, 1),
-		[UPGRADING] = SCALES(2, 1),
+		[DRAINING] = SCALES(0, 0), [DRAINED] = SCALES(0, 0),
+		[RELOADING] = SCALES(2, 1), [TRYING] = SCALES(2, 1),
+		[BECOMING] = SCALES(2, 1),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	{ SIGWINCH, 0, {
 		[STARTING] = DRAINS, [RUNNING] = DRAINS,
-		[DRAINED] = NOTHING(0), [RELOADING] = DRAINS,
-		[UPGRADING] = DRAINS, [STOPPING] = IN_A_STOP(NULL) } },
-	{ SIGCHLD, 0, {
-		[STARTING] = NOTHING(2), [RUNNING] = NOTHING(2),
-		[DRAINED] = NOTHING(0), [RELOADING] = NOTHING(2),
-		[UPGRADING] = NOTHING(2), [STOPPING] = IN_A_STOP(NULL) } },
+		[DRAINING] = DRAINS, [DRAINED] = DRAINS,
+		[RELOADING] = DRAINS, [TRYING] = DRAINS,
+		[BECOMING] = DRAINS, [STOPPING] = IN_A_STOP("pool.drain") } },
 	{ -1, 2, {		/* SIGRTMIN + 1 is no constant */
 		[STARTING] = SCALES(2, 4), [RUNNING] = SCALES(2, 4),
-		[DRAINED] = SCALES(0, 4), [RELOADING] = SCALES(2, 4),
-		[UPGRADING] = SCALES(2, 4),
+		[DRAINING] = SCALES(0, 4), [DRAINED] = SCALES(0, 4),
+		[RELOADING] = SCALES(2, 4), [TRYING] = SCALES(2, 4),
+		[BECOMING] = SCALES(2, 4),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	/* Without a value it is ignored, whatever the state. */
 	{ -1, 0, {
-		[STARTING] = NOT("signal.ignored", 2),
-		[RUNNING] = NOT("signal.ignored", 2),
-		[DRAINED] = NOT("signal.ignored", 0),
-		[RELOADING] = NOT("signal.ignored", 2),
-		[UPGRADING] = NOT("signal.ignored", 2),
+		[STARTING] = SAYS("signal.ignored", 2),
+		[RUNNING] = SAYS("signal.ignored", 2),
+		[DRAINING] = SAYS("signal.ignored", 0),
+		[DRAINED] = SAYS("signal.ignored", 0),
+		[RELOADING] = SAYS("signal.ignored", 2),
+		[TRYING] = SAYS("signal.ignored", 2),
+		[BECOMING] = SAYS("signal.ignored", 2),
 		[STOPPING] = IN_A_STOP("signal.ignored") } },
+	{ SIGCHLD, 0, CHANGES_NOTHING },
+	{ SIGPIPE, 0, CHANGES_NOTHING },
+	{ SIGXFSZ, 0, CHANGES_NOTHING },
+	{ SIGURG, 0, CHANGES_NOTHING },
+	{ SIGCONT, 0, CHANGES_NOTHING },
+	{ SIGSTOP, 0, CHANGES_NOTHING },	/* until CONT */
+	{ SIGALRM, 0, ENDS_IT(SIGALRM) },
+	{ SIGPROF, 0, ENDS_IT(SIGPROF) },
+	{ 50, 0, ENDS_IT(50) },			/* a real-time signal */
 };
 #define ROWS	(sizeof(rows) / sizeof(*rows))
 
@@ -127,16 +156,7 @@ close_gate(void)
 	rig_file("gate", "");
 }
 
-static void
-open_gate(void)
-{
-	cr_assert_eq(unlink(rig_path("gate")), 0);
-}
-
-/*
- * A copy of our own, that a script can take the place of: one that lets a
- * trial wait at the gate, and is the same binary otherwise.
- */
+/* A copy of our own, that something else can take the place of. */
 static void
 copy_binary(void)
 {
@@ -150,13 +170,14 @@ copy_binary(void)
 	setenv("MUSTER", rig_path("muster"), 1);
 }
 
+/*
+ * What takes its place waits twice, in the trial and as the master, and is the
+ * same binary otherwise.
+ */
 static void
 replace_binary(void)
 {
-	exec_script("muster", "#!/bin/sh\n"
-	    "case \"$MUSTER_STATE\" in *:trial:*)\n"
-	    "while test -e %s; do sleep 0.01; done;; esac\n"
-	    "exec %s \"$@\"\n", rig_path("gate"), rig_path("real"));
+	exec_script("muster", "#!%s image\n", exec_mis());
 }
 
 /* The first two are waiting at the gate. */
@@ -175,6 +196,17 @@ enter_running(void)
 	rig_start(&r, "-w", "2", NOTIFY, "--", exec_mis(), "gate",
 	    rig_path("gate"), NULL);
 	rig_await_workers(&r, 2);
+}
+
+/* Both are told to go, and wait at the gate. */
+static void
+enter_draining(void)
+{
+	enter_running();
+	close_gate();
+	rig_signal(&r, SIGWINCH);
+	rig_await_log(&r, "worker.stop slot=0");
+	rig_await_log(&r, "worker.stop slot=1");
 }
 
 static void
@@ -196,8 +228,9 @@ enter_reloading(void)
 	rig_await_log(&r, "worker.start gen=2");
 }
 
+/* The trial is waiting at the gate. */
 static void
-enter_upgrading(void)
+enter_trying(void)
 {
 	copy_binary();
 	enter_running();
@@ -205,6 +238,18 @@ enter_upgrading(void)
 	replace_binary();
 	rig_signal(&r, SIGUSR2);
 	rig_await_log(&r, "upgrade.trial");
+}
+
+/* The trial went well; the new image has not begun: it is waiting. */
+static void
+enter_becoming(void)
+{
+	copy_binary();
+	enter_running();
+	rig_file("door", "");
+	replace_binary();
+	rig_signal(&r, SIGUSR2);
+	cr_assert(eventually(strstr(look_file(r.pid, "cmdline"), " image ")));
 }
 
 /* Both were told, and wait at the gate. */
@@ -219,16 +264,20 @@ enter_stopping(void)
 }
 
 static const struct {
-	void	(*enter)(void);
-	bool	  gated;
-	int	  reloads, upgrades;	/* that are under way in it */
+	void		(*enter)(void);
+	const char	 *gate;		/* that has to be opened for its end */
+	const char	 *over;		/* what the log says from then on */
+	int		  reloads, upgrades;	/* that are under way in it */
+	bool		  deaf;
 } states[STATES] = {
-	[STARTING] = { enter_starting, true, 0, 0 },
-	[RUNNING] = { enter_running, false, 0, 0 },
-	[DRAINED] = { enter_drained, false, 0, 0 },
-	[RELOADING] = { enter_reloading, true, 1, 0 },
-	[UPGRADING] = { enter_upgrading, true, 0, 1 },
-	[STOPPING] = { enter_stopping, true, 0, 0 },
+	[STARTING] = { enter_starting, "gate", "pool.ready" },
+	[RUNNING] = { enter_running },
+	[DRAINING] = { enter_draining, "gate", "worker.exit" },
+	[DRAINED] = { enter_drained },
+	[RELOADING] = { enter_reloading, "gate", "worker.ready gen=2", 1 },
+	[TRYING] = { enter_trying, "gate", "upgrade.exec", 0, 1 },
+	[BECOMING] = { enter_becoming, "door", "upgrade.done", 0, 1, true },
+	[STOPPING] = { enter_stopping, "gate", "worker.exit" },
 };
 
 /* ---- what is looked at */
@@ -240,6 +289,10 @@ send(const struct row *row)
 		rig_queue(&r, row->value);
 	else
 		rig_signal(&r, row->signo != -1 ? row->signo : SIGRTMIN + 1);
+	if (row->signo != SIGSTOP)
+		return;
+	cr_expect(eventually(look_state(r.pid) == 'T'));
+	rig_signal(&r, SIGCONT);
 }
 
 static int
@@ -317,26 +370,39 @@ settles(enum state state, const struct outcome *outcome)
 	all_signals_work(outcome->workers, generation);
 }
 
+/* What it says, or that it stays. */
+static void
+reacts(const struct outcome *outcome, int before)
+{
+	if (outcome->says != NULL)
+		await_count(outcome->says, before + 1);
+	else if (outcome->code == 0)
+		cr_expect(always_ms(!rig_ended(&r), 30));
+}
+
 static void
 expect_cell(const struct row *row, enum state state)
 {
 	const struct outcome *outcome = &row->in[state];
+	const char *over = states[state].over;
 	int before;
 
 	states[state].enter();
 	before = said(outcome->says);
+	cr_expect(over == NULL || !rig_log_says(&r, over),
+	    "the state was over before the signal");
 	send(row);
-	if (outcome->says != NULL)
-		await_count(outcome->says, before + 1);
-	else
-		cr_expect(always_ms(!rig_ended(&r), 50));
-	if (states[state].gated)
-		open_gate();
+	if (!states[state].deaf)
+		reacts(outcome, before);
+	if (states[state].gate != NULL)
+		cr_assert_eq(unlink(rig_path(states[state].gate)), 0);
+	if (states[state].deaf)
+		reacts(outcome, before);
 	if (!outcome->end) {
 		settles(state, outcome);
 		return;
 	}
-	cr_expect_eq(rig_exit_code(&r), 0);
+	cr_expect_eq(rig_exit_code(&r), outcome->code);
 	cr_expect(eventually(exec_all_gone()), "something is left");
 }
 
@@ -357,9 +423,12 @@ ParameterizedTest(int *cell, signal_states, each, .init = rig_setup,
 {
 	const struct row *row = &rows[(size_t)*cell / STATES];
 	enum state state = (enum state)((size_t)*cell % STATES);
+	char name[32];
 
-	fprintf(stderr, "%s %s%s\n", state_names[state],
-	    row->signo == -1 ? "RTMIN+1" : sigabbrev_np(row->signo),
+	/* Told with a failure: nobody else knows which one it was. */
+	snprintf(name, sizeof(name), "%s%s", row->signo == -1 ? "RTMIN+1" :
+	    row->signo == 50 ? "50" : sigabbrev_np(row->signo),
 	    row->value != 0 ? " with a value" : "");
+	fprintf(stderr, "%s while %s\n", name, state_names[state]);
 	expect_cell(row, state);
 }
