@@ -4,8 +4,8 @@
  * not ready, a new binary's trial is not over and a stop does not end as long
  * as it is there.
  */
-#include <sys/stat.h>
-#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +25,11 @@ static struct rig r;
 /* ---- the table */
 
 enum state { STARTING, RUNNING, DRAINING, DRAINED, RELOADING, TRYING,
-	BECOMING, STOPPING, STATES };
+	TRIED, BECOMING, STOPPING, STATES };
 
 static const char *const state_names[STATES] = { "starting", "running",
 	"draining", "drained", "reloading", "trying a new binary",
-	"becoming it", "stopping" };
+	"having tried it", "becoming it", "stopping" };
 
 /*
  * What a signal leads to, from two workers. Where it is not the end, the pool
@@ -59,17 +59,20 @@ struct outcome {
 	[STARTING] = ENDS("graceful"), [RUNNING] = ENDS("graceful"),	\
 	[DRAINING] = ENDS("graceful"), [DRAINED] = ENDS("graceful"),	\
 	[RELOADING] = ENDS("graceful"), [TRYING] = ENDS("graceful"),	\
+	[TRIED] = ENDS("graceful"),	\
 	[BECOMING] = ENDS("graceful"), [STOPPING] = ENDS("fast") }
 #define CHANGES_NOTHING {						\
 	[STARTING] = NOTHING(2), [RUNNING] = NOTHING(2),		\
 	[DRAINING] = NOTHING(0), [DRAINED] = NOTHING(0),		\
 	[RELOADING] = NOTHING(2), [TRYING] = NOTHING(2),		\
+	[TRIED] = NOTHING(2),			\
 	[BECOMING] = NOTHING(2), [STOPPING] = IN_A_STOP(NULL) }
 /* It has no meaning for us, and the system's is the end. */
 #define ENDS_IT(signo) {						\
 	[STARTING] = DIES(signo), [RUNNING] = DIES(signo),		\
 	[DRAINING] = DIES(signo), [DRAINED] = DIES(signo),		\
 	[RELOADING] = DIES(signo), [TRYING] = DIES(signo),		\
+	[TRIED] = DIES(signo),			\
 	[BECOMING] = DIES(signo), [STOPPING] = DIES(signo) }
 
 static const struct row {
@@ -83,48 +86,51 @@ static const struct row {
 		[STARTING] = ENDS("fast"), [RUNNING] = ENDS("fast"),
 		[DRAINING] = ENDS("fast"), [DRAINED] = ENDS("fast"),
 		[RELOADING] = ENDS("fast"), [TRYING] = ENDS("fast"),
-		[BECOMING] = ENDS("fast"), [STOPPING] = ENDS("fast") } },
+		[TRIED] = ENDS("fast"), [BECOMING] = ENDS("fast"),
+		[STOPPING] = ENDS("fast") } },
 	{ SIGHUP, 0, {
 		[STARTING] = RELOADS, [RUNNING] = RELOADS,
 		[DRAINING] = RELOADS, [DRAINED] = RELOADS,
 		[RELOADING] = RELOADS, [TRYING] = RELOADS,
-		[BECOMING] = RELOADS,
+		[TRIED] = RELOADS, [BECOMING] = RELOADS,
 		[STOPPING] = IN_A_STOP("reload.failed") } },
 	{ SIGUSR1, 0, {
 		[STARTING] = REOPENS(2), [RUNNING] = REOPENS(2),
 		[DRAINING] = REOPENS(0), [DRAINED] = REOPENS(0),
 		[RELOADING] = REOPENS(2), [TRYING] = REOPENS(2),
-		[BECOMING] = REOPENS(2),
+		[TRIED] = REOPENS(2), [BECOMING] = REOPENS(2),
 		[STOPPING] = IN_A_STOP("log.reopened") } },
 	{ SIGUSR2, 0, {
 		[STARTING] = UPGRADES(2), [RUNNING] = UPGRADES(2),
 		[DRAINING] = UPGRADES(0), [DRAINED] = UPGRADES(0),
 		[RELOADING] = UPGRADES(2),
 		[TRYING] = SAYS("upgrade.failed", 2),	/* one at a time */
+		[TRIED] = SAYS("upgrade.failed", 2),
 		[BECOMING] = UPGRADES(2),
 		[STOPPING] = IN_A_STOP("upgrade.failed") } },
 	{ SIGTTIN, 0, {
 		[STARTING] = SCALES(2, 3), [RUNNING] = SCALES(2, 3),
 		[DRAINING] = SCALES(0, 3), [DRAINED] = SCALES(0, 3),
 		[RELOADING] = SCALES(2, 3), [TRYING] = SCALES(2, 3),
-		[BECOMING] = SCALES(2, 3),
+		[TRIED] = SCALES(2, 3), [BECOMING] = SCALES(2, 3),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	{ SIGTTOU, 0, {
 		[STARTING] = SCALES(2, 1), [RUNNING] = SCALES(2, 1),
 		[DRAINING] = SCALES(0, 0), [DRAINED] = SCALES(0, 0),
 		[RELOADING] = SCALES(2, 1), [TRYING] = SCALES(2, 1),
-		[BECOMING] = SCALES(2, 1),
+		[TRIED] = SCALES(2, 1), [BECOMING] = SCALES(2, 1),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	{ SIGWINCH, 0, {
 		[STARTING] = DRAINS, [RUNNING] = DRAINS,
 		[DRAINING] = DRAINS, [DRAINED] = DRAINS,
 		[RELOADING] = DRAINS, [TRYING] = DRAINS,
-		[BECOMING] = DRAINS, [STOPPING] = IN_A_STOP("pool.drain") } },
+		[TRIED] = DRAINS, [BECOMING] = DRAINS,
+		[STOPPING] = IN_A_STOP("pool.drain") } },
 	{ -1, 2, {		/* SIGRTMIN + 1 is no constant */
 		[STARTING] = SCALES(2, 4), [RUNNING] = SCALES(2, 4),
 		[DRAINING] = SCALES(0, 4), [DRAINED] = SCALES(0, 4),
 		[RELOADING] = SCALES(2, 4), [TRYING] = SCALES(2, 4),
-		[BECOMING] = SCALES(2, 4),
+		[TRIED] = SCALES(2, 4), [BECOMING] = SCALES(2, 4),
 		[STOPPING] = IN_A_STOP("pool.scale") } },
 	/* Without a value it is ignored, whatever the state. */
 	{ -1, 0, {
@@ -134,6 +140,7 @@ static const struct row {
 		[DRAINED] = SAYS("signal.ignored", 0),
 		[RELOADING] = SAYS("signal.ignored", 2),
 		[TRYING] = SAYS("signal.ignored", 2),
+		[TRIED] = SAYS("signal.ignored", 2),
 		[BECOMING] = SAYS("signal.ignored", 2),
 		[STOPPING] = IN_A_STOP("signal.ignored") } },
 	{ SIGCHLD, 0, CHANGES_NOTHING },
@@ -240,6 +247,42 @@ enter_trying(void)
 	rig_await_log(&r, "upgrade.trial");
 }
 
+/*
+ * Not by STOP: the CONT that ends it throws TTIN and TTOU away.
+ */
+static void
+freeze(void)
+{
+	int status;
+
+	cr_assert_eq(ptrace(PTRACE_SEIZE, r.pid, 0, 0), 0);
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, r.pid, 0, 0), 0);
+	cr_assert_eq(waitpid(r.pid, &status, __WALL), r.pid);
+	cr_assert(WIFSTOPPED(status));
+}
+
+static void
+thaw(void)
+{
+	cr_assert_eq(ptrace(PTRACE_DETACH, r.pid, 0, 0), 0);
+}
+
+/*
+ * The trial went well, and its end comes in one turn with what is sent: the
+ * master is frozen until then.
+ */
+static void
+enter_tried(void)
+{
+	pid_t trial;
+
+	enter_trying();
+	trial = (pid_t)rig_log_int(&r, "upgrade.trial", "pid");
+	freeze();
+	cr_assert_eq(unlink(rig_path("gate")), 0);
+	cr_assert(eventually(look_state(trial) == 'Z'));
+}
+
 /* The trial went well; the new image has not begun: it is waiting. */
 static void
 enter_becoming(void)
@@ -268,7 +311,7 @@ static const struct {
 	const char	 *gate;		/* that has to be opened for its end */
 	const char	 *over;		/* what the log says from then on */
 	int		  reloads, upgrades;	/* that are under way in it */
-	bool		  deaf;
+	bool		  deaf;		/* as long as it lasts */
 } states[STATES] = {
 	[STARTING] = { enter_starting, "gate", "pool.ready" },
 	[RUNNING] = { enter_running },
@@ -276,6 +319,7 @@ static const struct {
 	[DRAINED] = { enter_drained },
 	[RELOADING] = { enter_reloading, "gate", "worker.ready gen=2", 1 },
 	[TRYING] = { enter_trying, "gate", "upgrade.exec", 0, 1 },
+	[TRIED] = { enter_tried, NULL, "upgrade.exec", 0, 1, true },
 	[BECOMING] = { enter_becoming, "door", "upgrade.done", 0, 1, true },
 	[STOPPING] = { enter_stopping, "gate", "worker.exit" },
 };
@@ -291,7 +335,7 @@ send(const struct row *row)
 		rig_signal(&r, row->signo != -1 ? row->signo : SIGRTMIN + 1);
 	if (row->signo != SIGSTOP)
 		return;
-	cr_expect(eventually(look_state(r.pid) == 'T'));
+	cr_expect(eventually(strchr("Tt", look_state(r.pid)) != NULL));
 	rig_signal(&r, SIGCONT);
 }
 
@@ -396,6 +440,8 @@ expect_cell(const struct row *row, enum state state)
 		reacts(outcome, before);
 	if (states[state].gate != NULL)
 		cr_assert_eq(unlink(rig_path(states[state].gate)), 0);
+	if (state == TRIED)
+		thaw();
 	if (states[state].deaf)
 		reacts(outcome, before);
 	if (!outcome->end) {
