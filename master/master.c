@@ -30,6 +30,7 @@
 #include "master/reload.h"
 #include "master/saved.h"
 #include "master/sigq.h"
+#include "master/store.h"
 #include "master/supervise.h"
 #include "master/systemd.h"
 #include "master/upgrade.h"
@@ -37,7 +38,7 @@
 /* "stopped as asked, but some worker had to be killed" */
 #define EXIT_KILLED		1
 /* How often a manager is asked for more time, while the start goes on. */
-#define SLOW_MS			10000
+#define SLOW_MS			5000
 /* A deadline this far behind says that the pool does not get its turn. */
 #define OVERDUE_MS		5000
 
@@ -49,6 +50,7 @@ struct master {
 	struct event		*become;	/* the binary that was tried */
 	struct supervise	*supervise;
 	struct systemd		*systemd;	/* or NULL */
+	struct store		*store;		/* or NULL */
 	struct upgrade		*upgrade;
 	char			*proven;	/* owned; its version, until then */
 	bool			 gives_up;	/* crashed too often */
@@ -340,7 +342,10 @@ on_ready(void *arg)
 	supervise_write_down(m->supervise);
 }
 
-/* Which signals stop us: those are never lost, not even by a crash. */
+/*
+ * Which signals stop us: those are never lost, not even by a crash. Which
+ * sockets the service manager keeps for the next start.
+ */
 static void
 on_changed(void *arg)
 {
@@ -354,6 +359,7 @@ on_changed(void *arg)
 		    effects[kind] == EFFECT_FAST_STOP)
 			stops |= UINT32_C(1) << kind;
 	sigq_set_stops(stops);
+	store_set(m->store, generations_now(m->p.generations)->sockets);
 }
 
 /* The manager above us gives a start so much time; it may be a slow one. */
@@ -364,7 +370,7 @@ on_slow(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	systemd_extend(m->systemd, 3 * SLOW_MS * 1000);
+	systemd_extend(m->systemd, 6 * SLOW_MS * 1000);
 }
 
 static bool
@@ -392,6 +398,7 @@ on_ended(void *arg)
 	struct master	*m = arg;
 
 	m->over = true;
+	store_set(m->store, generations_now(m->p.generations)->sockets);
 	event_base_loopbreak(m->base);
 }
 
@@ -455,10 +462,14 @@ master_new(const struct master_parts *parts, struct err *err)
 	}
 	m->systemd = systemd_new(m->base, PRIORITY_FACTS,
 	    parts->how != HEAL_FRESH, is_healthy, m);
+	if (parts->parent != NULL)
+		systemd_main_pid(m->systemd);
 	if (make_parts(m, err) == -1) {
 		master_free(m);
 		return NULL;
 	}
+	m->store = store_new(m->systemd,
+	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
 	if (m->p.saved != NULL && m->p.saved->ncrashes > 0)
 		m->crash = m->p.saved->crashes[m->p.saved->ncrashes - 1];
@@ -486,6 +497,7 @@ master_free(struct master *m)
 	upgrade_free(m->upgrade);
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);
+	store_free(m->store);
 	systemd_free(m->systemd);
 	event_base_free(m->base);
 	free(m);
