@@ -165,7 +165,10 @@ bench: deps
 
 $(BUILD)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(ALLC) $(ALLLD) -o $@ $<
+	$(CC) $(ALLC) $(ALLLD) -o $@ $< $(filter %.o,$^)
+# Those with the exact client under way.
+$(BUILD)/bench/away $(BUILD)/bench/reload: $(filter-out %/main.o,$(EXACT)) \
+	   $(BUILD)/obj/tests/system/net.o
 
 # ---- checks
 
