@@ -24,9 +24,10 @@ WARN	:= -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
 HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
 CFLAGS	?=
 ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
-ALLLD	 = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
+ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
 # Static, as every shared library makes each fork dearer: the kernel copies its
-# mappings, and the child faults its pages in anew.
+# mappings, and the child faults its pages in anew. So backtrace(3), which loads
+# one, is not used either.
 LIBS	:= -Wl,-Bstatic -levent_core -linih -lbsd -lmd -Wl,-Bdynamic
 
 SRC	:= $(sort $(wildcard common/*.c master/*.c worker/*.c))
@@ -90,6 +91,10 @@ test: deps-test deps-programs
 
 # Programs that the tests start, next to the tests; plain, whatever these are.
 FIXTURES := $(BUILD)/tests/mis $(BUILD)/tests/show
+# The same program with another version, with a state of another version, and
+# what crashes a master at a chosen call.
+ANEW	:= $(BUILD)/tests/muster-next $(BUILD)/tests/muster-alien
+SHIM	:= $(BUILD)/tests/shim.so
 
 run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
 	   $(TESTBIN)/sim $(TESTBIN)/system
@@ -118,6 +123,23 @@ $(FIXTURES): $(BUILD)/tests/%: tests/fixtures/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -g $(CFLAGS) -o $@ $<
 $(TESTBIN)/unit $(TESTBIN)/system: | $(FIXTURES)
+$(TESTBIN)/system: | $(ANEW) $(SHIM)
+VERSIONED := $(shell grep -lE '(MUSTER|STATE)_(VERSION|OLDEST|NEWEST)' \
+	     $(filter %.c,$(SRC)))
+$(BUILD)/next/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -O1 -DMUSTER_VERSION='"9.9.9"' -MMD -MP -c -o $@ $<
+$(BUILD)/alien/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -DMUSTER_VERSION='"8.8.8"' -DSTATE_VERSION=77 \
+	    -DSTATE_OLDEST=77 -DSTATE_NEWEST=77 -MMD -MP -c -o $@ $<
+$(BUILD)/tests/muster-next: $(VERSIONED:%.c=$(BUILD)/next/%.o)
+$(BUILD)/tests/muster-alien: $(VERSIONED:%.c=$(BUILD)/alien/%.o)
+$(ANEW): $(filter-out $(VERSIONED:%.c=$(BUILD)/obj/%.o),$(OBJ))
+	$(CC) $(ALLLD) -o $@ $^ $(LIBS)
+$(SHIM): tests/fixtures/shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared -o $@ $< -ldl
 $(TESTBIN)/unit: $(UNIT) $(PARTS) | $(FIXTURE)
 	@mkdir -p $(@D)
 	$(CC) $(ALLLD) -o $@ $^ $(LIBS) -lcriterion
@@ -197,4 +219,5 @@ clean:
 -include $(OBJ:.o=.d) $(UNIT:.o=.d) $(SYSTEM:.o=.d) $(SIM:.o=.d) \
 	 $(EXACT:.o=.d)
 .PRECIOUS: $(BUILD)/obj/tests/fixtures/%.o
--include $(wildcard $(BUILD)/obj/tests/fixtures/*.d)
+-include $(wildcard $(BUILD)/obj/tests/fixtures/*.d $(BUILD)/next/*/*.d \
+	 $(BUILD)/alien/*/*.d)

@@ -92,10 +92,10 @@ reload_preparing(const struct reload *r)
 }
 
 void
-reload_resume(struct reload *r)
+reload_resume(struct reload *r, const char *why)
 {
 	r->renewing = true;
-	r->going = (struct cause){ "signal", clock_now_us() };
+	r->going = (struct cause){ why, clock_now_us() };
 }
 
 const char *

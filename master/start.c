@@ -1,5 +1,6 @@
 #include "master/start.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,19 +106,27 @@ finish(struct start *s)
 	free(s->folder);
 }
 
+/* It has a worker's last words, which are not to reach a terminal as such. */
+static void
+say_verdict(const struct start *s)
+{
+	const char	*at;
+
+	fprintf(stderr, "muster: ");
+	for (at = master_verdict(s->master); *at != '\0'; at++)
+		putc(iscntrl((unsigned char)*at) ? '?' : *at, stderr);
+	fprintf(stderr, " (see %s)\n", conf_now(s)->master.log);
+}
+
 static int
 run(struct start *s)
 {
 	int	 code = master_run(s->master);
-	char	 text[512];
 
 	/* Whoever started us looks at stderr; the log has said it elsewhere. */
 	if (code == EX_TEMPFAIL &&
-	    strcmp(conf_now(s)->master.log, "stderr") != 0) {
-		snprintf(text, sizeof(text), "%s", conf_now(s)->master.log);
-		fprintf(stderr, "muster: no worker ever became ready: see "
-		    "%s\n", text);
-	}
+	    strcmp(conf_now(s)->master.log, "stderr") != 0)
+		say_verdict(s);
 	return code;
 }
 
@@ -144,7 +153,7 @@ open_sockets(struct start *s, const struct options *options,
 			return EX_UNAVAILABLE;
 		sockets = adopt_sockets(s->survivors, conf, err);
 	} else {
-		sockets = listeners_open(conf, err);
+		sockets = listeners_open(conf, NULL, err);
 	}
 	if (sockets == NULL)
 		return EX_UNAVAILABLE;

@@ -388,10 +388,11 @@ Test(conf_diff, knows_that_reuseport_is_for_life)
 Test(conf_diff, sees_a_preset_by_its_effects_alone)
 {
 	differs("[worker]\ncommand = x\npreset = gunicorn\n"
-	    "reopen_signal = none\n", "[worker]\ncommand = x\n", "");
+	    "reopen_signal = none\nready = auto\n",
+	    "[worker]\ncommand = x\n", "");
 	differs("[worker]\ncommand = x\npreset = nginx\n",
 	    "[worker]\ncommand = x\npreset = unicorn\n",
-	    "worker.sockets:respawn");
+	    "worker.ready:respawn worker.sockets:respawn");
 	differs("[worker]\nfast_signal = QUIT\n", "", "");
 	differs("[worker]\nstop_signal = QUIT\n", "",
 	    "worker.stop_signal:respawn worker.fast_signal:respawn");
