@@ -1,24 +1,15 @@
 #include "tests/system/reloads.h"
 
-#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/system/client.h"
+#include "tests/system/exec.h"
+#include "tests/system/look.h"
+
 #define CLIENTS	6
-
-const char *
-reload_mis(void)
-{
-	static char path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 8);
-
-	cr_assert_gt(len, 0);
-	path[len] = '\0';
-	strcpy(strrchr(path, '/') + 1, "mis");
-	return path;
-}
 
 static void
 write_text(const char *fmt, va_list ap)
@@ -30,7 +21,7 @@ write_text(const char *fmt, va_list ap)
 	vsnprintf(plain, sizeof(plain), fmt, ap);
 	for (at = plain; (next = strstr(at, "@MIS@")) != NULL; at = next + 5)
 		used += (size_t)snprintf(text + used, sizeof(text) - used,
-		    "%.*s%s", (int)(next - at), at, reload_mis());
+		    "%.*s%s", (int)(next - at), at, exec_mis());
 	snprintf(text + used, sizeof(text) - used, "%s", at);
 	/* A reader never sees half of it. */
 	rig_file("new", text);
@@ -137,4 +128,19 @@ reload_unload(struct exact *exact, const char *when)
 	cr_expect_eq(exact_lost(&counts), 0, "%s: %s", when,
 	    exact_line(&counts));
 	cr_expect_eq(counts.refused, 0, "%s: %s", when, exact_line(&counts));
+}
+
+void
+reload_serves(struct rig *r)
+{
+	const char *line = rig_ask(r, "hello\n");
+
+	if (line == NULL || strcmp(line, "hello\n") != 0)
+		rig_fail(r, "no answer: %s", line == NULL ? "" : line);
+}
+
+bool
+reload_is_gone(pid_t pid)
+{
+	return eventually(!look_alive(pid));
 }

@@ -9,9 +9,6 @@
  * rewritten and reloaded, and load that counts every loss.
  */
 
-/* The fixture `mis`, which misbehaves as it is told to. */
-const char	*reload_mis(void);
-
 /* The file, rewritten: printf(3)'s; "@MIS@" is the fixture. */
 void	 reload_write(const char *fmt, ...)
 	    __attribute__((format(printf, 1, 2)));
@@ -31,5 +28,9 @@ int	 reload_generation(struct rig *r, int slot);
 /* Clients that count; reload_unload() fails the test on any loss. */
 struct exact	*reload_load(const char *addr, bool keep_alive);
 void	 reload_unload(struct exact *exact, const char *when);
+
+/* An echo, on a connection of its own. */
+void	 reload_serves(struct rig *r);
+bool	 reload_is_gone(pid_t pid);
 
 #endif
