@@ -98,6 +98,7 @@ on_tell(void *arg, const struct pool_tell *tell)
 	case TELL_RENEW_FAILED:
 		s->renewal = *tell;
 		s->renewal.child = NULL;	/* it may be gone by then */
+		s->renewal_words = s->report.last_words;
 		s->renewal_told = true;
 		break;
 	default:

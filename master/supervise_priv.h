@@ -34,6 +34,7 @@ struct supervise {
 	bool			 over;
 	/* How a renewal ended, to be acted on outside of the pool. */
 	struct pool_tell	 renewal;
+	struct err		 renewal_words;	/* of who failed it */
 	bool			 renewal_told;
 	struct report		 report;
 };

@@ -76,7 +76,7 @@ Test(reload_broken, one_that_exits_at_once)
 {
 	program_fails(ECHO "[worker]\nready = notify\n"
 	    "command = /bin/sh -c 'echo no database here >&2; exit 7'\n",
-	    "no database here");
+	    "exit code 7: no database here");
 }
 
 Test(reload_broken, one_that_exits_at_once_and_need_not_say_anything)
@@ -90,14 +90,14 @@ Test(reload_broken, one_that_says_that_it_will_never_start)
 {
 	program_fails(ECHO "[worker]\nready = notify\n"
 	    "command = /bin/sh -c 'echo bad settings >&2; exit 78'\n",
-	    "bad settings");
+	    "exit code 78: bad settings");
 	cr_expect(!rig_log_says(&r, "slot.parked"));
 }
 
 Test(reload_broken, one_that_crashes)
 {
 	program_fails(ECHO "[worker]\nready = notify\ncommand = @MIS@ segv\n",
-	    "");
+	    "ended by SIGSEGV");
 	cr_expect(rig_log_says(&r, "worker.died gen=2 signal=SEGV"));
 }
 
@@ -106,7 +106,7 @@ Test(reload_broken, one_that_hangs)
 	program_fails(ECHO "[worker]\nready = notify\nready_timeout = 300ms\n"
 	    "kill_timeout = 100ms\ncommand = /bin/sh -c 'trap \"\" TERM QUIT "
 	    "ABRT; echo waiting for a lock; while :; do sleep 1; done'\n",
-	    "waiting for a lock");
+	    "not ready within ready_timeout: waiting for a lock");
 	cr_expect(rig_log_says(&r, "worker.late gen=2 limit=ready_timeout"));
 	cr_expect(rig_log_says(&r, "worker.kill slot=0"));
 }
@@ -114,7 +114,7 @@ Test(reload_broken, one_that_hangs)
 Test(reload_broken, one_that_serves_but_never_says_so)
 {
 	program_fails(ECHO "[worker]\nready = notify\nready_timeout = 300ms\n"
-	    "command = @MIS@ silent\n", "");
+	    "command = @MIS@ silent\n", "not ready within ready_timeout");
 	cr_expect(rig_log_says(&r, "worker.late gen=2 limit=ready_timeout"));
 }
 
@@ -147,7 +147,7 @@ Test(reload_broken, a_program_in_the_place_of_an_app)
 {
 	fails(ECHO, ECHO "[worker]\nready = notify\n"
 	    "command = /bin/sh -c 'echo no database here >&2; exit 7'\n",
-	    "no database here");
+	    "exit code 7: no database here");
 }
 
 /* Too few descriptors for an event loop. */
@@ -168,7 +168,7 @@ Test(reload_broken, new_addresses_and_numbers_are_taken_back)
 	reload_write("[listen]\nbind = unix:%s\n[pool]\nworkers = 6\n"
 	    "surge = 3\n[worker]\nready = notify\ncommand = @MIS@ exit 3\n",
 	    rig_path("sock"));
-	is_told("");
+	is_told("exit code 3");
 	rig_await_workers(&r, 2);
 	cr_expect_eq(rig_log_count(&r, "worker.ready"), 2);
 	cr_expect(eventually(access(rig_path("sock"), F_OK) != 0));
