@@ -171,8 +171,8 @@ static void
 tell_end(const struct report *report, const struct child_info *child,
     const struct proc_death *death, struct err *how)
 {
-	if (report->late == child->pid)
-		err_set(how, "not ready within ready_timeout");
+	if (report->unfit == child->pid)
+		*how = report->why_unfit;
 	else if (death->signo != 0)
 		err_set(how, "ended by SIG%s", signal_text(death->signo));
 	else
@@ -238,6 +238,25 @@ report_heard(struct report *report, const char *line, size_t len)
 		    (int)(len - (size_t)(found - line)), found);
 }
 
+static void
+tell_late(struct report *report, const struct child_info *child)
+{
+	if (child->state != CHILD_STARTING)
+		return;
+	report->unfit = child->pid;
+	err_set(&report->why_unfit, "not ready within ready_timeout");
+}
+
+void
+report_unfit(struct report *report, const struct child_info *child,
+    const struct err *why)
+{
+	report->unfit = child->pid;
+	report->why_unfit = *why;
+	log_event(EV_WORKER_UNUSED, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_str("msg", why->text));
+}
+
 /* An exit code that is fatal, or a program that cannot be executed. */
 static void
 tell_given_up(enum event_id event, const struct pool_tell *tell)
@@ -298,8 +317,7 @@ report_tell(struct report *report, const struct pool_tell *tell)
 		tell_surprise(tell);
 		break;
 	case TELL_LATE:
-		if (tell->child->state == CHILD_STARTING)
-			report->late = tell->child->pid;
+		tell_late(report, tell->child);
 		log_event(EV_WORKER_LATE, log_int("slot", tell->slot),
 		    log_int("pid", tell->child->pid),
 		    log_int("gen", tell->child->generation),

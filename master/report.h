@@ -22,7 +22,8 @@ struct report {
 	int64_t			 started_us;
 	struct err		 spawn_error;	/* why the last fork failed */
 	struct err		 last_words;	/* of a worker that failed */
-	pid_t			 late;		/* who was not ready in time */
+	pid_t			 unfit;		/* who was killed, and why: */
+	struct err		 why_unfit;
 	char			 verdict[640];	/* why the start was given up */
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
@@ -42,6 +43,10 @@ void	report_kill_failed(const struct report *report,
 	    const struct child_info *child);
 void	report_exit(const struct report *report,
 	    const struct child_info *child, const struct proc_death *death);
+
+/* It does not use its sockets, and is to be killed for it. */
+void	report_unfit(struct report *report, const struct child_info *child,
+	    const struct err *why);
 
 /*
  * It never was ready: how it ended, and what it said last, are the last words

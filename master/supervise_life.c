@@ -92,7 +92,7 @@ on_tell(void *arg, const struct pool_tell *tell)
 		s->p.ready(s->p.arg);
 		break;
 	case TELL_ALIVE:
-		hear_ready(s, tell->child);
+		hear_alive(s, tell->child);
 		break;
 	case TELL_RENEW_DONE:
 	case TELL_RENEW_FAILED:

@@ -108,7 +108,7 @@ struct exact *
 reload_load(const char *addr, bool keep_alive)
 {
 	struct exact_plan plan = { .protocol = EXACT_ECHO,
-		.keep_alive = keep_alive, .clients = CLIENTS, .think_ms = 2 };
+		.keep_alive = keep_alive, .clients = CLIENTS, .think_ms = 1 };
 	struct exact *exact;
 
 	snprintf(plan.addr, sizeof(plan.addr), "%s", addr);
@@ -117,6 +117,14 @@ reload_load(const char *addr, bool keep_alive)
 	cr_assert(eventually(exact_now(exact).ok > 0), "no answer from %s",
 	    addr);
 	return exact;
+}
+
+void
+reload_answered(const struct exact *exact, uint64_t count)
+{
+	uint64_t until = exact_now(exact).ok + count;
+
+	cr_assert(eventually_ms(exact_now(exact).ok >= until, 3 * WAIT_MS));
 }
 
 void

@@ -28,6 +28,8 @@ int	 reload_generation(struct rig *r, int slot);
 /* Clients that count; reload_unload() fails the test on any loss. */
 struct exact	*reload_load(const char *addr, bool keep_alive);
 void	 reload_unload(struct exact *exact, const char *when);
+/* Until they have had so many answers more. */
+void	 reload_answered(const struct exact *exact, uint64_t count);
 
 /* An echo, on a connection of its own. */
 void	 reload_serves(struct rig *r);

@@ -276,8 +276,8 @@ Test(reload, a_shorter_graceful_timeout_counts_for_who_drains_already)
 	snprintf(told, sizeof(told), "worker.kill pid=%d",
 	    (int)rig_worker(&r, 0));
 	fd = rig_connect(&r);
-	client_say(fd, "half");
-	cr_assert(eventually(rig_count(&r) == 1));
+	client_say(fd, "whole\nhalf");
+	cr_expect_str_eq(client_hear(fd), "whole\n");	/* it has it */
 	reload_succeeds(&r);
 	cr_assert(always_ms(rig_count(&r) == 2, 300));
 	reload_write("[pool]\nworkers = 1\n[worker]\n"

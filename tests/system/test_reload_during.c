@@ -382,6 +382,7 @@ twenty(const char *rest, bool keep_alive)
 	load = reload_load(r.addr, keep_alive);
 	for (int i = 0; i < rig_soak(20); i++) {
 		reload_succeeds(&r);
+		reload_answered(load, 100);
 		rig_await_workers(&r, WORKERS);
 		if (i == 3)
 			fds = look_fds(r.pid);

@@ -198,7 +198,8 @@ Test(reload_listen, an_address_that_comes_back_at_once)
 
 	reload_start(&r, "[pool]\nworkers = 1\n[listen]\nbind = %s\n", one);
 	fd = client_connect(one);
-	client_say(fd, "half");
+	client_say(fd, "whole\nhalf");
+	cr_expect_str_eq(client_hear(fd), "whole\n");
 	bind_to(two, NULL);
 	reload_succeeds(&r);
 	cr_expect(eventually(refuses(one)));
@@ -470,8 +471,9 @@ loses_nothing(const char *addr, const char *accept)
 	reload_start(&r, "[listen]\nbind = %s\naccept = %s\n", addr, accept);
 	one = reload_load(r.addr, false);
 	two = reload_load(r.addr, true);
-	for (int i = 0; i < rig_soak(2); i++) {
+	for (int i = 0; i < rig_soak(4); i++) {
 		reload_succeeds(&r);
+		reload_answered(one, 100);
 		rig_await_workers(&r, 2);
 	}
 	reload_unload(one, "new connections");
