@@ -164,7 +164,12 @@ Test(store, knows_sockets_without_a_port_of_their_own_by_their_names)
 	cr_expect_str_eq(r.addr, addr);
 	cr_expect_eq(rig_log_count(&r, "listen.kept"), 2);
 	await_kept(2);
-	cr_expect_eq(rig_stop(&r), 0);
+	kill_master();
+	manager_pass_kept(&r);
+	cr_expect_eq(net_port(r.pass[0]), port);
+	rig_start(&r, "-w", "1", "-b", "a=127.0.0.1:0", "-b",
+	    "b=127.0.0.1:0", NULL);
+	cr_expect_str_eq(r.addr, addr);
 }
 
 Test(store, follows_reloads)
