@@ -213,7 +213,8 @@ on_ack(void *arg, pid_t worker)
 	struct supervise	*s = arg;
 	struct child		*child = pool_find(s->pool, worker);
 
-	if (child == NULL || child_info(child)->state != CHILD_STARTING)
+	if (child == NULL || child_info(child)->state != CHILD_STARTING ||
+	    !listens_to_ready(s, roster_at(s->roster, child_info(child)->cell)))
 		return;
 	is_ready(s, child);
 	supervise_run(s);
