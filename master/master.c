@@ -49,6 +49,7 @@ struct master {
 	struct supervise	*supervise;
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
+	char			*version;	/* to become; owned, or NULL */
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
@@ -148,7 +149,7 @@ request_upgrade(struct master *m)
 
 	if (!running(m))
 		err_set(&err, "stopping: ignored");
-	else if (upgrade_running(m->upgrade))
+	else if (upgrade_running(m->upgrade) || m->version != NULL)
 		err_set(&err, "another one is being tried: ignored");
 	else if (upgrade_start(m->upgrade, NULL,
 	    conf_now(m)->worker.upgrade_timeout, &err) == 0) {
@@ -189,23 +190,29 @@ master_request(struct master *m, enum wish wish, int64_t arg)
 /* ---- upgrade */
 
 /*
- * The new binary could go on from here: let it. All that happened so far is
- * written down at the end of a turn, and this is the last one.
+ * The new binary could go on from here: it shall, at the end of this turn.
+ * What else was asked for in it is taken already, and has to be done first.
  */
 static void
 on_tried(void *arg, const char *version, const char *why)
 {
 	struct master	*m = arg;
+
+	if (version == NULL)
+		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+		    log_str("msg", why));
+	else
+		m->version = xstrdup(version);
+}
+
+/* All that happened so far is written down: this was the last turn. */
+static void
+become_new(struct master *m)
+{
 	struct err	 err;
 
-	if (version == NULL || !running(m)) {
-		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-		    log_str("msg", version == NULL ? why : "stopping"));
-		return;
-	}
-	supervise_run(m->supervise);
 	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
-	    log_str("version", version));
+	    log_str("version", m->version));
 	m->p.figures->exec_ms = clock_now_ms();
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
@@ -216,6 +223,21 @@ on_tried(void *arg, const char *version, const char *why)
 		upgrade_exec(m->p.mirror, NULL, &err);
 	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
 	    log_str("msg", err.text));
+}
+
+static void
+finish_turn(struct master *m)
+{
+	supervise_run(m->supervise);
+	if (m->version == NULL)
+		return;
+	if (running(m))
+		become_new(m);
+	else
+		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+		    log_str("msg", "stopping"));
+	free(m->version);
+	m->version = NULL;
 }
 
 /* ---- signals */
@@ -275,7 +297,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 	log_hold();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
-	supervise_run(m->supervise);
+	finish_turn(m);
 }
 
 /* ---- life */
@@ -438,6 +460,7 @@ master_free(struct master *m)
 	if (m->slow != NULL)
 		event_free(m->slow);
 	upgrade_free(m->upgrade);
+	free(m->version);
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);
 	systemd_free(m->systemd);
