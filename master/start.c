@@ -282,9 +282,8 @@ start_again(const struct options *options, const struct heal_origin *origin)
 	init(&s, options);
 	if ((code = go_on(&s, origin, &err)) != 0) {
 		/* The binary that was here before can; nothing was touched. */
-		log_event(EV_UPGRADE_FAILED, log_str("msg", err.text));
 		if (origin->how == HEAL_UPGRADE &&
-		    upgrade_back(&back) == -1)
+		    upgrade_back(err.text, &back) == -1)
 			log_event(EV_UPGRADE_FAILED, log_str("msg",
 			    back.text));
 		return say(code, &err);
