@@ -92,12 +92,13 @@ on_tell(void *arg, const struct pool_tell *tell)
 		s->p.ready(s->p.arg);
 		break;
 	case TELL_ALIVE:
-		hear_ready(s, tell->child);
+		hear_alive(s, tell->child);
 		break;
 	case TELL_RENEW_DONE:
 	case TELL_RENEW_FAILED:
 		s->renewal = *tell;
 		s->renewal.child = NULL;	/* it may be gone by then */
+		s->renewal_words = s->report.last_words;
 		s->renewal_told = true;
 		break;
 	default:
