@@ -2,6 +2,7 @@
  * An upgrade while something else goes on: a start, a reload, a stop, deaths,
  * other upgrades, and every signal at any moment of it.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <fcntl.h>
@@ -384,6 +385,26 @@ Test(upgrade_busy, none_while_it_stops)
 	client_say(fd, "lf\n");
 	cr_expect_str_eq(client_hear(fd), "half\n");
 	cr_expect_eq(rig_exit_code(&r), 0);
+}
+
+/* The linker of a new image that has none ends it. */
+Test(upgrade_busy, descriptors_that_run_out_during_the_trial)
+{
+	struct rlimit few = { 0, 4096 };
+	int fd;
+
+	start(IN_TRIAL);
+	fd = begin_upgrade();
+	few.rlim_cur = (rlim_t)look_fds(r.pid);
+	cr_assert_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	let_go(fd);
+	rig_await_log(&r, "upgrade.failed");
+	cr_expect(rig_log_has(&r, "Too many open files"));
+	few.rlim_cur = 4096;
+	cr_assert_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	anew_install(ANEW_NEXT);
+	anew_upgrade(&r, "9.9.9");
+	anew_expect_signals(&r, 3);
 }
 
 /* ---- at the start */

@@ -2,7 +2,6 @@
  * Binaries that cannot take over. After each the master is what it was, says
  * why in its log, hears every signal, and the next good one succeeds.
  */
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -262,21 +261,4 @@ Test(upgrade_failed, one_that_crashes_in_its_restore)
 	rig_signal(&r, SIGTTIN);
 	rig_await_workers(&r, 3);
 	cr_expect_eq(rig_stop(&r), 0);
-}
-
-/* ---- that there is no room for */
-
-/* All but a few descriptors are used: the linker of the next needs some. */
-Test(upgrade_failed, without_descriptors_to_spare)
-{
-	struct rlimit few = { 0, 4096 };
-
-	start();
-	few.rlim_cur = (rlim_t)look_fds(r.pid) + 4;
-	cr_assert_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
-	anew_install(ANEW_NEXT);
-	anew_upgrade_fails(&r, "Too many open files");
-	few.rlim_cur = 4096;
-	cr_assert_eq(prlimit(r.pid, RLIMIT_NOFILE, &few, NULL), 0);
-	go_on();
 }
