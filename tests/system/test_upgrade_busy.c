@@ -206,26 +206,6 @@ Test(upgrade_busy, a_term_with_the_end_of_the_trial)
 
 /* ---- strace(1) makes the moments long in which we are to send something */
 
-static pid_t
-trace(const char *inject)
-{
-	char pid[16], expr[128];
-	pid_t tracer;
-
-	if (system("strace -V >/dev/null 2>&1") != 0)
-		rig_skip("needs strace");
-	snprintf(pid, sizeof(pid), "%d", (int)r.pid);
-	snprintf(expr, sizeof(expr), "inject=%s", inject);
-	if ((tracer = fork()) == 0) {
-		execlp("strace", "strace", "-qq", "-o", rig_path("trace"),
-		    "-p", pid, "-e", expr, NULL);
-		_exit(127);
-	}
-	if (!eventually(atoi(look_status(r.pid, "TracerPid")) == tracer))
-		rig_skip("strace may not attach");
-	return tracer;
-}
-
 static bool
 is_blocked(void)
 {
@@ -241,7 +221,7 @@ Test(upgrade_busy, what_comes_right_before_the_state_is_written_down)
 	anew_install(NULL);
 	rig_start(&r, "-w", "2", NULL);
 	anew_install(ANEW_NEXT);
-	tracer = trace("write:delay_exit=200000");
+	tracer = anew_trace(&r, "write:delay_exit=200000");
 	rig_signal(&r, SIGUSR2);
 	rig_await_log(&r, "upgrade.exec");
 	rig_signal(&r, SIGTTIN);
@@ -262,7 +242,7 @@ Test(upgrade_busy, what_comes_right_before_the_exec)
 	anew_install(NULL);
 	rig_start(&r, "-w", "2", NULL);
 	anew_install(ANEW_NEXT);
-	tracer = trace("execve:delay_enter=300000");
+	tracer = anew_trace(&r, "execve:delay_enter=300000");
 	rig_signal(&r, SIGUSR2);
 	rig_await_log(&r, "upgrade.exec");
 	cr_assert(eventually(is_blocked()));
@@ -284,7 +264,7 @@ Test(upgrade_busy, a_term_right_before_the_exec)
 	anew_install(NULL);
 	rig_start(&r, "-w", "2", NULL);
 	anew_install(ANEW_NEXT);
-	tracer = trace("write:delay_exit=200000");
+	tracer = anew_trace(&r, "write:delay_exit=200000");
 	rig_signal(&r, SIGUSR2);
 	rig_await_log(&r, "upgrade.exec");
 	rig_signal(&r, SIGTERM);
