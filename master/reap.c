@@ -30,13 +30,14 @@ gone(struct supervise *s, struct child *child, const struct proc_death *death)
 	int			 generation = info->generation;
 
 	if (info->ready_ms == -1)
-		report_failed(&s->report, info);
+		report_failed(&s->report, info, death);
 	report_exit(&s->report, info, death);
 	turnout_forget(s->turnout, info->pid);
 	mirror_child_gone(s->p.mirror, info->cell);
 	roster_clear(s->roster, info->cell);
 	board_release(s->board, info->cell);
 	pool_exited(s->pool, child, death->code, clock_now_ms());
+	report_forget(&s->report);
 	generations_died(s->p.generations, generation);
 }
 

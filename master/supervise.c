@@ -85,6 +85,7 @@ do_act(struct supervise *s, const struct act *act)
 		break;
 	case ACT_REFUSE:
 		listeners_refuse_all();
+		s->p.changed(s->p.arg);
 		break;
 	}
 }
@@ -160,7 +161,7 @@ end_renewal(struct supervise *s)
 	if (!s->renewal_told)
 		return;
 	s->renewal_told = false;
-	reload_told(s->reload, &s->renewal, s->report.last_words.text);
+	reload_told(s->reload, &s->renewal, s->renewal_words.text);
 }
 
 /* All acts there are to do, and the forks that they ask for. */
@@ -181,11 +182,15 @@ do_acts(struct supervise *s, int64_t now_ms)
 static void
 tell_manager(struct supervise *s)
 {
-	if (s->p.systemd != NULL)
+	if (s->p.systemd == NULL)
+		return;
+	if (pool_phase(s->pool) != POOL_RUNNING)
+		systemd_status(s->p.systemd, "stopping, workers left: %d",
+		    pool_live(s->pool));
+	else
 		systemd_status(s->p.systemd, "%d of %d workers ready, "
 		    "generation %d%s", pool_ready(s->pool),
 		    pool_target(s->pool), pool_generation(s->pool),
-		    pool_phase(s->pool) != POOL_RUNNING ? ", stopping" :
 		    reload_running(s->reload) ? ", reloading" : "");
 }
 
