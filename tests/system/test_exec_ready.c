@@ -253,3 +253,15 @@ Test(exec_ready, descriptors_that_are_passed_do_not_stay)
 	cr_expect_lt(look_fds(r.pid), fds + 10);
 	cr_expect_eq(rig_stop(&r), 0);
 }
+
+Test(exec_ready, a_barrier_is_answered_once_what_came_before_was_heard)
+{
+	rig_launch(&r, "-w", "2", NOTIFY, "-v", SET("pool.boot_retries=1"),
+	    "--", exec_mis(), "barrier", NULL);
+	rig_await_ready(&r);
+	rig_await_workers(&r, 2);
+	cr_expect_eq(rig_log_count(&r, "worker.status"), 2);
+	cr_expect_eq(rig_log_count(&r, "worker.start"), 2);
+	cr_expect_lt(took(), 5000);
+	cr_expect_eq(rig_stop(&r), 0);
+}
