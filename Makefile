@@ -23,8 +23,13 @@ WARN	:= -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
 	   -Wwrite-strings -Wvla -Wundef
 HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
 CFLAGS	?=
-ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
-ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
+# Small variables side by side, apart from the buffers: a worker that writes to
+# some has fewer of its master's pages to copy.
+DENSE	:= -fdata-sections
+ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(DENSE) \
+	   $(SAN) $(CFLAGS)
+ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed \
+	   -Wl,--sort-section=alignment $(SAN) $(LDFLAGS)
 # Static, as every shared library makes each fork dearer: the kernel copies its
 # mappings, and the child faults its pages in anew. So backtrace(3), which loads
 # one, is not used either.

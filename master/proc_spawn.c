@@ -29,7 +29,10 @@ static char	*stack, *stack_end;	/* one at a time is enough */
 static bool	 signals_known;
 static uint64_t	 signals_changed;
 
-/* With a page below that cannot be touched: it lies in the master's memory. */
+/*
+ * With a page below that cannot be touched: it lies in the master's memory.
+ * Made for the first program: each fork of another worker would copy it.
+ */
 static void
 make_stack(void)
 {
@@ -53,8 +56,6 @@ proc_prepare(void)
 {
 	worker_prepare();
 	signals_known = false;
-	if (stack == NULL)
-		make_stack();
 }
 
 static sigset_t	 held;		/* the mask, while signals are held */
@@ -169,6 +170,8 @@ proc_exec(struct program *program, struct program_failure *failure)
 	int		 saved;
 
 	*failure = (struct program_failure){ 0 };
+	if (stack == NULL)
+		make_stack();
 	if (stack == NULL) {
 		errno = ENOMEM;
 		return -1;
