@@ -30,6 +30,8 @@
 /* The longest extension of a time limit that is taken at its word. */
 #define EXTEND_MAX_MS	INT64_C(86400000)
 #define STATUS_MAX	200
+/* What ready_timeout leaves at least to one whose word is looked into. */
+#define HELD_SLACK_MS	1000
 
 /*
  * A built-in caretaker leaves by itself; a program has to be told to, once it
@@ -77,6 +79,9 @@ held(struct supervise *s, struct child *child)
 		break;
 	case CHECK_WAIT:
 		pool_hold(s->pool, child, clock_now_ms() + again_ms);
+		/* It has said its word in time. */
+		pool_extend(s->pool, child, again_ms + HELD_SLACK_MS,
+		    clock_now_ms());
 		return true;
 	case CHECK_BAD:
 		report_unfit(&s->report, info, &why);
@@ -208,7 +213,8 @@ on_ack(void *arg, pid_t worker)
 	struct supervise	*s = arg;
 	struct child		*child = pool_find(s->pool, worker);
 
-	if (child == NULL || child_info(child)->state != CHILD_STARTING)
+	if (child == NULL || child_info(child)->state != CHILD_STARTING ||
+	    !listens_to_ready(s, roster_at(s->roster, child_info(child)->cell)))
 		return;
 	is_ready(s, child);
 	supervise_run(s);

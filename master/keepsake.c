@@ -152,6 +152,29 @@ keepsake_setup(struct supervise *s)
 	setup_free(setup);
 }
 
+void
+keepsake_all(struct supervise *s)
+{
+	const struct entry	*entry;
+	struct slot_saved	 row;
+	struct child		*child;
+	int			 nr;
+
+	mirror_forgive(s->p.mirror);
+	for (nr = 0; nr < roster_cells(s->roster); nr++) {
+		entry = roster_at(s->roster, nr);
+		child = entry->pid > 0 ? pool_find(s->pool, entry->pid) : NULL;
+		if (child != NULL)
+			keepsake_child(s, child);
+		else
+			mirror_child_gone(s->p.mirror, nr);
+	}
+	for (nr = 0; pool_save_slot(s->pool, nr, &row); nr++)
+		mirror_slot(s->p.mirror, &row);
+	keepsake_setup(s);
+	keepsake_turn(s);
+}
+
 /* ---- taking up again */
 
 int

@@ -18,6 +18,8 @@ void		 keepsake_child(struct supervise *s,
 		    const struct child *child);
 /* Generations, listeners, descriptors: when they have changed. */
 void		 keepsake_setup(struct supervise *s);
+/* All of it again, as some could not be written: that is forgiven. */
+void		 keepsake_all(struct supervise *s);
 
 /* ---- taking up again, from s->p.saved; without it, a new one */
 

@@ -236,7 +236,7 @@ proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
 /* Async-signal-safe calls alone. */
 static void
 become(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd)
+    const int keep[], size_t nkeep, int fail_fd, pid_t parent)
 {
 	struct {
 		char	 what;
@@ -248,6 +248,8 @@ become(const char *path, char *const argv[], char *const envp[],
 	sigq_forget();
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);		/* too late to be told */
 	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
 		while (nkeep-- > 0)
 			fcntl(keep[nkeep], F_SETFD, 0);
@@ -267,11 +269,11 @@ pid_t
 proc_fork_exec(const char *path, char *const argv[], char *const envp[],
     const int keep[], size_t nkeep, int fail_fd)
 {
-	pid_t	 pid;
+	pid_t	 parent = getpid(), pid;
 
 	proc_hold_signals();
 	if ((pid = fork()) == 0)
-		become(path, argv, envp, keep, nkeep, fail_fd);
+		become(path, argv, envp, keep, nkeep, fail_fd, parent);
 	proc_release_signals();
 	if (pid != -1)
 		setpgid(pid, pid);

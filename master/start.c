@@ -81,11 +81,12 @@ make_master(struct start *s, enum heal_how how, struct err *err)
 				    s->parent, s->mirror, &s->figures,
 				    s->saved, s->survivors, how };
 
-	s->master = master_new(&parts, err);
+	if ((s->master = master_new(&parts, err)) == NULL)
+		return EX_OSERR;
 	/* What was kept is in the right hands now. */
 	saved_free(s->saved);
 	s->saved = NULL;
-	return s->master == NULL ? EX_OSERR : 0;
+	return 0;
 }
 
 static void
@@ -281,7 +282,9 @@ start_again(const struct options *options, const struct heal_origin *origin)
 
 	init(&s, options);
 	if ((code = go_on(&s, origin, &err)) != 0) {
-		/* The binary that was here before can; nothing was touched. */
+		/* The binary that was here before can; nothing was closed. */
+		if (s.saved != NULL)
+			keep_expose_saved(s.saved->keeps, s.saved->nkeeps);
 		if (origin->how == HEAL_UPGRADE &&
 		    upgrade_back(err.text, &back) == -1)
 			log_event(EV_UPGRADE_FAILED, log_str("msg",

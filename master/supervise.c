@@ -85,6 +85,7 @@ do_act(struct supervise *s, const struct act *act)
 		break;
 	case ACT_REFUSE:
 		listeners_refuse_all();
+		s->p.changed(s->p.arg);
 		break;
 	}
 }

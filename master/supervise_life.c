@@ -22,6 +22,7 @@
 #include "master/keepsake.h"
 #include "master/listener.h"
 #include "master/mailbox.h"
+#include "master/mirror.h"
 #include "master/policy.h"
 #include "master/pool_save.h"
 #include "master/proc.h"
@@ -234,7 +235,8 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
 	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
 	    open_timers(s, err) == -1) {
-		supervise_free(s);
+		if (parts->saved == NULL)
+			supervise_free(s);
 		return NULL;
 	}
 	open_parts(s);
@@ -330,6 +332,10 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 void
 supervise_write_down(struct supervise *s)
 {
+	if (mirror_lost(s->p.mirror) > 0) {
+		keepsake_all(s);
+		return;
+	}
 	keepsake_setup(s);
 	keepsake_turn(s);
 }

@@ -96,6 +96,8 @@ anew_upgrade(struct rig *r, const char *version)
 {
 	int done = rig_log_count(r, "upgrade.done");
 	int renewed = rig_log_count(r, "reload.done");
+	/* Just forked by a master without a title they have none either. */
+	bool program = is_program(r);
 	char words[64];
 
 	rig_signal(r, SIGUSR2);
@@ -105,7 +107,7 @@ anew_upgrade(struct rig *r, const char *version)
 	snprintf(words, sizeof(words), "version=%s", version);
 	cr_assert(strstr(rig_log_line(r, "upgrade.done"), words) != NULL,
 	    "%s", rig_log_line(r, "upgrade.done"));
-	if (!is_program(r) && !eventually(rig_log_count(r, "reload.done") >
+	if (!program && !eventually(rig_log_count(r, "reload.done") >
 	    renewed))
 		rig_fail(r, "the workers were not replaced");
 }
@@ -232,7 +234,27 @@ anew_expect_signals(struct rig *r, int count)
 	rig_await_workers(r, count);
 }
 
-/* ---- the shim */
+/* ---- interference */
+
+pid_t
+anew_trace(struct rig *r, const char *inject)
+{
+	char pid[16], expr[128];
+	pid_t tracer;
+
+	if (system("strace -V >/dev/null 2>&1") != 0)
+		rig_skip("needs strace");
+	snprintf(pid, sizeof(pid), "%d", (int)r->pid);
+	snprintf(expr, sizeof(expr), "inject=%s", inject);
+	if ((tracer = fork()) == 0) {
+		execlp("strace", "strace", "-qq", "-o", rig_path("trace"),
+		    "-p", pid, "-e", expr, NULL);
+		_exit(127);
+	}
+	if (!eventually(atoi(look_status(r->pid, "TracerPid")) == tracer))
+		rig_skip("strace may not attach");
+	return tracer;
+}
 
 struct shim *
 anew_shim(void)

@@ -251,7 +251,8 @@ manager(void *arg)
 	setenv("LISTEN_PID", pid, 1);
 }
 
-Test(reload_listen, passed_sockets_are_kept)
+static void
+keeps_what_was_passed(const char *rest)
 {
 	char one[64], two[64];
 
@@ -262,11 +263,28 @@ Test(reload_listen, passed_sockets_are_kept)
 	r.as_is = true;
 	snprintf(one, sizeof(one), "127.0.0.1:%d", net_port(r.pass[0]));
 	snprintf(two, sizeof(two), "127.0.0.1:%d", net_port(r.pass[1]));
-	reload_start(&r, "[pool]\nworkers = 1\n");
+	reload_start(&r, "[pool]\nworkers = 1\n%s", rest);
 	reload_succeeds(&r);
 	reload_succeeds(&r);
-	cr_expect(answers(one) && answers(two));
+	rig_await_workers(&r, 1);
+	cr_expect(answers(one));
+	/* The program has it as well, but serves the first alone. */
+	cr_expect(*rest != '\0' || answers(two));
+	cr_expect(strncmp(look_fd(rig_worker(&r, 0), 4), "socket:", 7) == 0);
 	cr_expect_eq(rig_log_count(&r, "listen.open"), 2);
+	cr_expect(!rig_log_says(&r, "listen.closed"));
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
+Test(reload_listen, passed_sockets_are_kept)
+{
+	keeps_what_was_passed("");
+}
+
+Test(reload_listen, passed_sockets_are_kept_for_a_program)
+{
+	keeps_what_was_passed("[worker]\nready = notify\n"
+	    "command = @MIS@ serve\n");
 }
 
 /* ---- what cannot be done */
