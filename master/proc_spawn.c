@@ -154,8 +154,8 @@ forget_marks(void)
  * As vfork(2), but on a stack of its own: the child borrows our memory, and we
  * are suspended until it has executed the program or ended. So a large master
  * costs nothing, and what the child wrote into failure is there, whole, the
- * moment we go on: no pipe has to carry it. It borrows our descriptors, too, and
- * copies what it needs of them.
+ * moment we go on: no pipe has to carry it. It borrows our descriptors, too,
+ * and copies what it needs of them.
  *
  * The fault signals are blocked here, too. Their handlers, ours still for the
  * first steps of the child, would bring the master to life again - in the
