@@ -110,12 +110,13 @@ keep_check(const struct keep_saved *saved, size_t count)
 	size_t	 i, missing = 0;
 
 	for (i = 0; i < count; i++) {
-		if (!still(saved[i].fd, saved[i].dev, saved[i].ino) ||
-		    fd_cloexec(saved[i].fd, true) == -1) {
+		if (!still(saved[i].fd, saved[i].dev, saved[i].ino)) {
 			missing++;
 			continue;
 		}
+		/* In this order: a crash in between must not lose it. */
 		keep_add(saved[i].fd, (enum keep_kind)saved[i].kind);
+		fd_cloexec(saved[i].fd, true);
 	}
 	return missing;
 }

@@ -49,6 +49,7 @@ struct master {
 	struct supervise	*supervise;
 	struct systemd		*systemd;	/* or NULL */
 	struct upgrade		*upgrade;
+	char			*next;		/* owned; version to become */
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
@@ -189,33 +190,59 @@ master_request(struct master *m, enum wish wish, int64_t arg)
 /* ---- upgrade */
 
 /*
- * The new binary could go on from here: let it. All that happened so far is
- * written down at the end of a turn, and this is the last one.
+ * Its answer comes with a death, in the middle of a turn, which may have other
+ * orders to follow: only when all of them are done it is the new one's turn.
  */
 static void
 on_tried(void *arg, const char *version, const char *why)
 {
 	struct master	*m = arg;
-	struct err	 err;
 
-	if (version == NULL || !running(m)) {
-		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-		    log_str("msg", version == NULL ? why : "stopping"));
+	if (version != NULL) {
+		free(m->next);
+		m->next = xstrdup(version);
 		return;
 	}
-	supervise_run(m->supervise);
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", why));
+}
+
+/*
+ * The new binary could go on from here: let it. All that happened so far is
+ * written down at the end of a turn, and this is one.
+ */
+static void
+become_next(struct master *m)
+{
+	struct err	 err;
+
 	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
-	    log_str("version", version));
+	    log_str("version", m->next));
+	free(m->next);
+	m->next = NULL;
 	m->p.figures->exec_ms = clock_now_ms();
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
 	supervise_write_down(m->supervise);
-	if (mirror_lost(m->p.mirror) > 0)
-		err_set(&err, "the state could not be written down whole");
-	else
-		upgrade_exec(m->p.mirror, NULL, &err);
+	upgrade_exec(m->p.mirror, NULL, &err);
 	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
 	    log_str("msg", err.text));
+}
+
+static void
+end_turn(struct master *m)
+{
+	supervise_run(m->supervise);
+	if (m->next == NULL)
+		return;
+	if (running(m)) {
+		become_next(m);
+		return;
+	}
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", "stopping"));
+	free(m->next);
+	m->next = NULL;
 }
 
 /* ---- signals */
@@ -275,7 +302,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 	log_hold();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
-	supervise_run(m->supervise);
+	end_turn(m);
 }
 
 /* ---- life */
@@ -442,6 +469,7 @@ master_free(struct master *m)
 		supervise_free(m->supervise);
 	systemd_free(m->systemd);
 	event_base_free(m->base);
+	free(m->next);
 	free(m);
 }
 
@@ -469,7 +497,11 @@ begin(struct master *m)
 		    log_str("version", MUSTER_VERSION),
 		    log_str("name", conf_now(m)->master.name),
 		    log_int("workers", conf_now(m)->pool.workers));
-	if (m->p.how == HEAL_UPGRADE || m->p.how == HEAL_BACK)
+	if (m->p.how == HEAL_BACK)
+		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+		    log_str("msg", "the new binary could not go on from our "
+		    "state: the old one does"));
+	if (m->p.how == HEAL_UPGRADE)
 		log_event(EV_UPGRADE_DONE, log_int("pid", getpid()),
 		    log_str("version", MUSTER_VERSION),
 		    log_int("workers",
@@ -480,9 +512,14 @@ begin(struct master *m)
 	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
 		crash_report(&m->crash,
 		    pool_live(supervise_pool(m->supervise)));
-	/* Ones who died while we were away are found by looking. */
-	if (m->p.how != HEAL_FRESH)
+	/*
+	 * Who died while we were away is found by looking. So are signals that
+	 * the image before us counted: it may have read their records.
+	 */
+	if (m->p.how != HEAL_FRESH) {
 		supervise_reap(m->supervise);
+		event_active(m->signals, EV_READ, 0);
+	}
 	if (m->gives_up)
 		request_stop(m, false);
 	else if (m->p.figures->reload_wanted)
