@@ -24,9 +24,10 @@ WARN	:= -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
 HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
 CFLAGS	?=
 ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
-ALLLD	 = -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
+ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
 # Static, as every shared library makes each fork dearer: the kernel copies its
-# mappings, and the child faults its pages in anew.
+# mappings, and the child faults its pages in anew. So backtrace(3), which loads
+# one, is not used either.
 LIBS	:= -Wl,-Bstatic -levent_core -linih -lbsd -lmd -Wl,-Bdynamic
 
 SRC	:= $(sort $(wildcard common/*.c master/*.c worker/*.c))

@@ -286,21 +286,27 @@ struct conf *
 conf_load(const struct conf_source *source, struct conf_errors *errors)
 {
 	struct conf_load	 load;
+	char			*file = NULL;
 
 	*errors = (struct conf_errors){ 0 };
+	if (source->file != NULL &&
+	    (file = conf_absolute(source->folder, source->file)) == NULL)
+		file = xstrdup(source->file);
 	/* Once for its errors alone: a usage error comes before any other. */
 	apply_defaults(load_new(&load, errors));
 	conf_settings_apply(&load, source);
 	if (errors->count == 0) {
 		conf_free(load.conf);
 		apply_defaults(load_new(&load, errors));
-		if (source->file != NULL)
-			conf_file_read(&load, source->file);
+		load.folder = source->folder;
+		if (file != NULL)
+			conf_file_read(&load, file);
 		conf_settings_apply(&load, source);
 		conf_preset_apply(&load);
 		conf_resolve(&load);
 		conf_check(&load);
 	}
+	free(file);
 	if (errors->count == 0)
 		return load.conf;
 	conf_free(load.conf);

@@ -170,8 +170,9 @@ struct conf {
 
 /*
  * Where the values come from, weakest first: the defaults, the preset, the
- * file, the command line. settings are the command line's: rows of "section.key" and
- * value, with the option's own spelling for messages ("--workers").
+ * file, the command line. settings are the command line's: rows of
+ * "section.key" and value, with the option's own spelling for messages
+ * ("--workers").
  */
 struct conf_setting {
 	const char	*key;		/* "pool.workers", "app echo.max_line" */
@@ -183,6 +184,8 @@ struct conf_source {
 	const char			*file;	/* NULL: none */
 	const struct conf_setting	*settings;
 	size_t				 nsettings;
+	const char			*folder; /* of relative paths; NULL:
+						    the working folder */
 };
 
 /* A deep copy, for a reload; conf_source_free() takes no other. */

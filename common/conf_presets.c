@@ -15,25 +15,26 @@
 #define STOP(s, f)	"worker.stop_signal=" s, "worker.fast_signal=" f
 #define REOPEN(s)	"worker.reopen_signal=" s
 #define SOCKETS(s)	"worker.sockets=" s
+#define LIVES(t)	"worker.ready=alive:" t
 #define NOTIFIES	"worker.ready=notify"
 #define BLOCKING	"listen.nonblock=no"
 
 const struct conf_preset conf_presets[] = {
 	/* Python */
 	{ "gunicorn", { STOP("TERM", "QUIT"), REOPEN("USR1"),
-	    SOCKETS("listen-fds") } },
+	    SOCKETS("listen-fds"), LIVES("2s") } },
 	{ "uvicorn", { STOP("TERM", "QUIT") } },	/* --fd {fd:0} */
 	{ "daphne", { STOP("TERM", "QUIT") } },		/* --fd {fd:0} */
 	{ "aiohttp", { STOP("TERM", "QUIT") } },
 	{ "tornado", { STOP("TERM", "QUIT") } },
 	{ "twisted", { STOP("TERM", "QUIT") } },
 	/* Without --master: with it HUP is a reload, and nothing graceful. */
-	{ "uwsgi", { STOP("HUP", "INT") } },		/* fd://{fd:0} */
+	{ "uwsgi", { STOP("HUP", "INT"), LIVES("1s") } },
 	{ "node", { STOP("TERM", "QUIT") } },		/* listen({fd: 3}) */
 	/* Ruby; HUP would end a puma whose output is not a file. */
 	{ "puma", { STOP("TERM", "QUIT"), SOCKETS("listen-fds") } },
 	{ "unicorn", { STOP("QUIT", "TERM"), REOPEN("USR1"),
-	    SOCKETS("unicorn") } },
+	    SOCKETS("unicorn"), LIVES("2s") } },
 	/* Perl */
 	{ "starman", { STOP("QUIT", "TERM"), SOCKETS("server-starter"),
 	    BLOCKING } },

@@ -129,21 +129,34 @@ resolve_unix_owner(struct conf_load *load)
 		    listen->unix_user);
 }
 
-/* Before any chdir: a relative path means what it meant to the caller. */
+char *
+conf_absolute(const char *folder, const char *path)
+{
+	char	*cwd = NULL, *absolute;
+
+	if (*path == '/')
+		return xstrdup(path);
+	if (folder == NULL && (folder = cwd = getcwd(NULL, 0)) == NULL)
+		return NULL;
+	absolute = xasprintf("%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+	    path);
+	free(cwd);
+	return absolute;
+}
+
+/* A relative path means what it meant to the caller, before any chdir. */
 static void
 make_absolute(struct conf_load *load, const char *key, char **path)
 {
-	char	*cwd, *absolute;
+	char	*absolute;
 
-	if (*path == NULL || **path == '/')
+	if (*path == NULL)
 		return;
-	if ((cwd = getcwd(NULL, 0)) == NULL) {
+	if ((absolute = conf_absolute(load->folder, *path)) == NULL) {
 		report_key(load, "master", key,
 		    "is relative, and there is no working folder");
 		return;
 	}
-	absolute = xasprintf("%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, *path);
-	free(cwd);
 	free(*path);
 	*path = absolute;
 }

@@ -99,6 +99,7 @@ conf_source_copy(const struct conf_source *source)
 	}
 	copy->settings = rows;
 	copy->nsettings = source->nsettings;
+	copy->folder = source->folder == NULL ? NULL : xstrdup(source->folder);
 	return copy;
 }
 
@@ -114,5 +115,6 @@ conf_source_free(struct conf_source *source)
 	}
 	free((struct conf_setting *)source->settings);
 	free((char *)source->file);
+	free((char *)source->folder);
 	free(source);
 }

@@ -121,6 +121,7 @@ struct conf_load {
 	struct conf_errors	*errors;
 	bool			 lenient;	/* unknown names are skipped */
 	bool			 again;		/* what was in effect before */
+	const char		*folder;	/* of relative paths; or NULL */
 };
 
 /* Report about a key, with the place where from says it was set. */
@@ -155,6 +156,8 @@ void	conf_preset_apply(struct conf_load *load);
 
 /* Names into numbers, relative paths into absolute ones, auto into CPUs. */
 void	conf_resolve(struct conf_load *load);
+/* Owned. folder: NULL is the working folder; if that is none, NULL. */
+char	*conf_absolute(const char *folder, const char *path);
 
 /* What only several values together show. */
 void	conf_check(struct conf_load *load);

@@ -108,6 +108,10 @@ X(SURVIVOR_FOUND, "survivor.found", INFO, "slot pid gen",		\
     "a worker of a killed master of this name is supervised")		\
 X(SURVIVOR_SOCKET, "survivor.socket", INFO, "addr fd",			\
     "a socket was taken over from such a worker")			\
+X(SURVIVOR_LEFT, "survivor.left", WARN, "slot pid msg",			\
+    "such a worker is not taken over, and why; it goes on by itself")	\
+X(SURVIVOR_NONE, "survivor.none", INFO, "name",				\
+    "no worker of a killed master of this name was found")		\
 X(CONFINE_NOTE, "confine.note", WARN, "slot what error",		\
     "a limit could not be set on a worker, which goes on without it")	\
 X(WORKER_FAILED, "worker.failed", ERROR, "slot msg code",		\

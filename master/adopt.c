@@ -1,12 +1,8 @@
 #include "master/adopt.h"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/conf.h"
@@ -16,134 +12,142 @@
 #include "master/resolve.h"
 #include "master/survivors.h"
 
-/* What was found: listeners, and the inodes of their sockets. */
-struct found {
-	struct listener	**list;		/* owned, with one hold each */
-	const char	**names;	/* owned; borrowed texts */
-	ino_t		 *inodes;	/* owned */
-	size_t		  count;
+struct adopt {
+	struct survivors	*survivors;
+	const struct conf	*conf;
+	struct listener_set	*found;		/* owned */
+	ino_t			*inodes;	/* owned; of what we have */
+	size_t			 count;
 };
 
-/*
- * The folder and the file of a Unix socket, so that it is unlinked at the end
- * as if we had made it. One that cannot be found is just not unlinked.
- */
 static void
-find_file(const char *path, struct listener_saved *saved)
+note_inode(struct adopt *a, int fd)
 {
-	const char	*slash = strrchr(path, '/');
-	char		 folder[LISTENER_TEXT_MAX];
 	struct stat	 st;
 
-	if (slash == NULL || (size_t)(slash - path) + 2 > sizeof(folder) ||
-	    lstat(path, &st) == -1)
+	if (fstat(fd, &st) == -1)
 		return;
-	snprintf(folder, sizeof(folder), "%.*s/", (int)(slash - path), path);
-	saved->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	saved->dev = st.st_dev;
-	saved->ino = st.st_ino;
-	snprintf(saved->base, sizeof(saved->base), "%s", slash + 1);
+	a->inodes = xreallocarray(a->inodes, a->count + 1,
+	    sizeof(*a->inodes));
+	a->inodes[a->count++] = st.st_ino;
 }
 
-/* As an image of ours would have written it down. */
-static struct listener *
-listener_of(const struct addr *addr, int fd, const struct conf_listen *conf,
+static bool
+shares_port(int fd)
+{
+	socklen_t	 len = sizeof(int);
+	int		 shares = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &len) == 0 &&
+	    shares != 0;
+}
+
+/*
+ * One socket; or where each slot had its own, all: what is queued in them is
+ * served by our built-in workers, too. A program counts on as many sockets as
+ * it was configured with. 0: done, 1: there may be more, or -1 with err.
+ */
+static int
+take_one(struct adopt *a, const struct addr *addr, const struct sockaddr *sa,
     struct err *err)
 {
-	struct listener_saved	 saved = { .kind = addr->kind, .nfds = 1,
-				    .dir = -1, .backlog = conf->backlog };
-	struct sockaddr_storage	 sa;
-	socklen_t		 len = sizeof(sa), flag_len = sizeof(int);
-	int			 v6only = 0;
+	struct survivors_ask	 ask = { addr, sa, a->inodes, a->count };
+	struct err		 why;
+	int			 fd = survivors_socket(a->survivors, &ask, err);
+	bool			 more;
 
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) == -1) {
-		err_sys(err, "%s", addr->text);
-		return NULL;
-	}
-	if (sa.ss_family == AF_INET6)
-		getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &flag_len);
-	saved.id = (uint32_t)fd;
-	saved.v6only = v6only != 0;
-	saved.salen = len;
-	memcpy(saved.sa, &sa, len);
-	snprintf(saved.key, sizeof(saved.key), "%s", addr->text);
-	addr_format((struct sockaddr *)&sa, len, saved.text,
-	    sizeof(saved.text));
-	if (addr->kind == ADDR_UNIX)
-		find_file(addr->path, &saved);
-	return listener_restore(&saved, &fd, 1, err);
-}
-
-static void
-take(struct found *found, const struct survivors *survivors,
-    const struct addr *addr, const struct conf_listen *conf)
-{
-	struct listener	*listener = NULL;
-	struct stat	 st;
-	struct err	 err;
-	int		 fd;
-
-	if (addr->kind == ADDR_FD || addr->kind == ADDR_NONE)
-		return;
-	fd = survivors_socket(survivors, addr, &err);
-	if (fd != -1 && fstat(fd, &st) == 0)
-		listener = listener_of(addr, fd, conf, &err);
-	if (listener == NULL) {
-		log_event(EV_LISTEN_NOTE, log_str("addr", addr->text),
-		    log_str("name", addr->name), log_str("msg", err.text));
-		if (fd != -1)
-			close(fd);
-		return;
-	}
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	note_inode(a, fd);
+	more = shares_port(fd) && !conf_is_program(a->conf);
 	log_event(EV_SURVIVOR_SOCKET, log_str("addr", addr->text),
 	    log_int("fd", fd));
-	found->list[found->count] = listener;
-	found->names[found->count] = addr->name;
-	found->inodes[found->count++] = st.st_ino;
+	/* One that cannot be used is bound anew. */
+	if (listeners_found(a->found, fd, addr, &why) == -1)
+		log_event(EV_LISTEN_NOTE, log_str("addr", addr->text),
+		    log_str("name", addr->name), log_str("msg", why.text));
+	return more;
 }
 
-/* The set of conf, in which what was found is kept. */
-static struct listener_set *
-complete(const struct found *found, const struct conf *conf, struct err *err)
+static int
+take(struct adopt *a, const struct addr *addr, const struct sockaddr *sa,
+    struct err *err)
 {
-	struct resolved		*resolved = resolve_now(conf, err);
-	struct listener_set	*part, *whole = NULL;
+	int	 result;
 
-	if (resolved == NULL)
-		return NULL;
-	part = listener_set_restore(found->list, found->names, found->count,
-	    err);
-	if (part != NULL)
-		whole = listeners_plan(part, conf, resolved, err);
-	listener_set_drop(part);
-	resolved_free(resolved);
-	return whole;
+	do
+		result = take_one(a, addr, sa, err);
+	while (result == 1);
+	return result;
+}
+
+static int
+take_all(struct adopt *a, const struct resolved *resolved, struct err *err)
+{
+	const struct conf_listen	*listen = &a->conf->listen;
+	const struct addr		*addr;
+	const struct sockaddr		*sa;
+	size_t				 i, nr;
+	socklen_t			 len;
+
+	for (i = 0; i < listen->nbind; i++) {
+		addr = &listen->bind[i];
+		if (addr->kind == ADDR_FD || addr->kind == ADDR_NONE)
+			continue;
+		sa = resolved_addr(resolved, i, 0, &len);
+		if (addr->host == NULL && take(a, addr, NULL, err) == -1)
+			return -1;
+		for (nr = 1; sa != NULL; nr++) {
+			if (take(a, addr, sa, err) == -1)
+				return -1;
+			sa = resolved_addr(resolved, i, nr, &len);
+		}
+	}
+	return 0;
+}
+
+/* Those that serve what we serve; without any socket, all. */
+static void
+keep_servers(struct adopt *a, const struct listener_set *set)
+{
+	struct listener	*listener;
+	const char	*name;
+	size_t		 i;
+	int		 slot;
+
+	a->count = 0;
+	for (i = 0; i < listeners_count(set); i++) {
+		listener = listener_set_nth(set, i, &name);
+		for (slot = 0; slot < listener_sockets(listener); slot++)
+			note_inode(a, listener_fd(listener, slot));
+	}
+	if (a->count > 0)
+		survivors_keep(a->survivors, a->inodes, a->count);
 }
 
 struct listener_set *
 adopt_sockets(struct survivors *survivors, const struct conf *conf,
     struct err *err)
 {
-	const struct conf_listen	*listen = &conf->listen;
-	struct found			 found = { 0 };
-	struct listener_set		*set;
-	size_t				 i;
+	const struct conf_ids	*ids = &conf->master.ids;
+	struct adopt		 a = { .survivors = survivors, .conf = conf };
+	struct listener_set	*set = NULL;
+	struct resolved		*resolved;
 
-	if (survivors->count == 0 || listen->accept == ACCEPT_REUSEPORT)
-		return listeners_open(conf, err);
-	found.list = xcalloc(listen->nbind + 1, sizeof(*found.list));
-	found.names = xcalloc(listen->nbind + 1, sizeof(*found.names));
-	found.inodes = xcalloc(listen->nbind + 1, sizeof(*found.inodes));
-	for (i = 0; i < listen->nbind; i++)
-		take(&found, survivors, &listen->bind[i], listen);
-	survivors_keep(survivors, found.inodes, found.count);
-	set = complete(&found, conf, err);
-	if (set != NULL)
-		listeners_apply(set, conf);
-	for (i = 0; i < found.count; i++)
-		listener_drop(found.list[i]);
-	free(found.list);
-	free(found.names);
-	free(found.inodes);
+	survivors_of(survivors, ids->user_set ? ids->uid : geteuid());
+	if (survivors->count == 0) {
+		log_event(EV_SURVIVOR_NONE, log_str("name",
+		    conf->master.name));
+		return listeners_open(conf, NULL, err);
+	}
+	if ((resolved = resolve_now(conf, err)) == NULL)
+		return NULL;
+	a.found = listeners_found_new();
+	if (take_all(&a, resolved, err) == 0 &&
+	    (set = listeners_open(conf, a.found, err)) != NULL)
+		keep_servers(&a, set);
+	listener_set_drop(a.found);
+	resolved_free(resolved);
+	free(a.inodes);
 	return set;
 }

@@ -39,8 +39,10 @@ struct capture {
 struct captures {
 	struct ears	*ears;
 	LIST_HEAD(, capture) all;
-	char		 chunk[CHUNK];	/* what was read last */
 };
+
+/* What was read last. No part of the heap: an app's pool never touches it. */
+static char	 chunk[CHUNK];
 
 /* ---- lines */
 
@@ -138,7 +140,6 @@ deafen(struct capture *c)
 static bool
 read_chunk(struct capture *c)
 {
-	char	*chunk = c->captures->chunk;
 	ssize_t	 n;
 
 	do

@@ -4,7 +4,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -80,13 +79,10 @@ install(struct err *err)
 {
 	struct sigaction	 action = { .sa_sigaction = heal_on_fault,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	void			*frames[2];
 	size_t			 i;
 
 	if (own_stack(err) == -1)
 		return -1;
-	/* Its first call loads a library, which the handler could not. */
-	backtrace(frames, 2);
 	/* All: the mask goes over the exec, so that no signal is lost. */
 	sigfillset(&action.sa_mask);
 	for (i = 0; i < HEAL_SIGNALS; i++)

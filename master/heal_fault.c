@@ -1,9 +1,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <execinfo.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include "common/clock.h"
 #include "master/crash.h"
@@ -110,20 +110,27 @@ record(const struct crash_saved *crash)
 	}
 }
 
+static _Unwind_Reason_Code
+note_frame(struct _Unwind_Context *context, void *arg)
+{
+	struct crash_saved	*crash = arg;
+	uintptr_t		 at = _Unwind_GetIP(context);
+
+	if (at == 0 || crash->nframes == CRASH_FRAMES)
+		return _URC_END_OF_STACK;
+	crash->frames[crash->nframes++] = (uint64_t)at -
+	    (uint64_t)(uintptr_t)load_base;
+	return _URC_NO_REASON;
+}
+
 static void
 trace(struct crash_saved *crash)
 {
-	void	*frames[CRASH_FRAMES];
-	int	 i, n;
-
 	/* It follows what the fault may have spoilt: it may fault, too. */
 	mask_faults(SIG_UNBLOCK);
-	n = backtrace(frames, CRASH_FRAMES);
+	crash->nframes = 0;
+	_Unwind_Backtrace(note_frame, crash);
 	mask_faults(SIG_BLOCK);
-	for (i = 0; i < n; i++)
-		crash->frames[i] = (uint64_t)(uintptr_t)frames[i] -
-		    (uint64_t)(uintptr_t)load_base;
-	crash->nframes = n > 0 ? (uint32_t)n : 0;
 }
 
 /*

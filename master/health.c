@@ -51,11 +51,14 @@ last_sign(const struct health *health, const struct child_info *info,
 	return last;
 }
 
-/* Nobody can hold a program to a heartbeat that it does not know of. */
+/*
+ * Nobody can hold a program to a heartbeat that it does not know of, nor a
+ * worker of another master to one that it shows elsewhere.
+ */
 static bool
 watched(const struct conf_worker *conf, const struct entry *entry)
 {
-	if (conf->watchdog == 0)
+	if (conf->watchdog == 0 || entry->pidfd != -1)
 		return false;
 	return !entry->program || entry->alive_ms != 0 ||
 	    conf->watchdog_required;

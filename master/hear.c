@@ -134,6 +134,16 @@ keep_signs(struct supervise *s, struct child *child, struct entry *entry,
 		    now_ms);
 }
 
+/* A word cuts auto short; alive:DURATION means just that. */
+static bool
+listens_to_ready(const struct supervise *s, const struct entry *entry)
+{
+	const struct conf	*conf;
+
+	conf = generations_of(s->p.generations, entry->generation)->conf;
+	return conf->worker.ready.mode != READY_ALIVE;
+}
+
 static void
 on_mail(void *arg, pid_t worker, const struct notify *said)
 {
@@ -146,7 +156,8 @@ on_mail(void *arg, pid_t worker, const struct notify *said)
 	entry = roster_at(s->roster, child_info(child)->cell);
 	keep_status(entry, said);
 	keep_signs(s, child, entry, said);
-	if (said->ready && child_info(child)->state == CHILD_STARTING)
+	if (said->ready && child_info(child)->state == CHILD_STARTING &&
+	    listens_to_ready(s, entry))
 		is_ready(s, child);
 	if (said->stopping && child_info(child)->state == CHILD_READY)
 		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());

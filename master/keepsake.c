@@ -144,6 +144,8 @@ keepsake_setup(struct supervise *s)
 	setup->name = xstrdup(generations_now(s->p.generations)->
 	    conf->master.name);
 	setup->path = xstrdup(s->p.path);
+	if (s->p.source->folder != NULL)
+		setup->folder = xstrdup(s->p.source->folder);
 	write_listeners(setup);
 	write_generations(s, setup);
 	mirror_setup(s->p.mirror, setup);

@@ -50,6 +50,12 @@ listener_new(enum addr_kind kind, const char *key, const char *text, int fd)
 	return l;
 }
 
+uint32_t
+listener_id_next(void)
+{
+	return last_id + 1;
+}
+
 void
 listener_own(struct listener *l, int fd)
 {

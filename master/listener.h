@@ -46,11 +46,28 @@ int			 listeners_resolvable(const struct conf *conf,
  * The first start: bind and listen, every address of conf, in order; host
  * names are resolved here, and may block. Uses LISTEN_FDS (sd_listen_fds(3))
  * when conf gives no bind, closes those sockets with a warning when it does,
- * and unsets the variables. Applied, see listeners_apply(). All or nothing:
- * NULL with err, which names the address.
+ * and unsets the variables. What was found before (below; or NULL) is used
+ * where conf asks for its address. Applied, see listeners_apply(). All or
+ * nothing: NULL with err, which names the address.
  */
 struct listener_set	*listeners_open(const struct conf *conf,
-			    struct err *err);
+			    const struct listener_set *found, struct err *err);
+
+/*
+ * Sockets that listened before we were there. Does fd listen for streams where
+ * addr says? For a TCP address with a host, sa is one that it stands for
+ * (resolve.h), else NULL; port 0 is any.
+ */
+bool			 listens_at(int fd, const struct addr *addr,
+			    const struct sockaddr *sa);
+/*
+ * Such a socket is added to a set in the making, as if we had opened it for
+ * addr: new connections are let in, a Unix socket's name goes with it. fd goes
+ * over, also with -1 and err.
+ */
+struct listener_set	*listeners_found_new(void);
+int			 listeners_found(struct listener_set *set, int fd,
+			    const struct addr *addr, struct err *err);
 
 /*
  * A reload: the set for conf, without any effect on current. What current has

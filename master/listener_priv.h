@@ -10,7 +10,8 @@
 /*
  * For listener.c and its parts alone: listener_set.c makes sets and plans,
  * listener_tcp.c, listener_unix.c and listener_inherit.c each know how one
- * kind of socket comes about, listener_saved.c how it survives an exec.
+ * kind of socket comes about, listener_found.c what to do with one that is
+ * there, listener_saved.c how it survives an exec.
  */
 struct listener_options {
 	int	 backlog;
@@ -58,7 +59,8 @@ struct listener_set {
 /* A set in the making. */
 struct plan {
 	struct listener_set		*set;
-	const struct listener_set	*current;	/* NULL: first start */
+	const struct listener_set	*current;	/* NULL: there is none */
+	bool				 first;		/* no reload */
 	const struct conf_listen	*conf;
 	const struct resolved		*resolved;
 	struct listener_options		 options;
@@ -71,8 +73,13 @@ struct plan {
 struct listener	*listener_new(enum addr_kind kind, const char *key,
 		    const char *text, int fd);
 void		 listener_own(struct listener *listener, int fd);
+/* One that no other has. */
+uint32_t	 listener_id_next(void);
 /* It had another number before the exec; new ones come after all of them. */
 void		 listener_renumber(struct listener *listener, uint32_t id);
+
+/* The same host, whatever the port? */
+bool		 same_host(const struct sockaddr *a, const struct sockaddr *b);
 
 /* Fill in sa. 0, or -1 with errno. */
 int		 listener_ask_name(struct listener *listener);

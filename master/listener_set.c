@@ -22,15 +22,6 @@ set_add(struct listener_set *set, struct listener *l, const char *name)
 	    .name = xstrdup(name) };
 }
 
-static struct listener_set *
-set_new(void)
-{
-	struct listener_set	*set = xcalloc(1, sizeof(*set));
-
-	set->refs = 1;
-	return set;
-}
-
 struct listener_set *
 listener_set_hold(struct listener_set *set)
 {
@@ -118,24 +109,6 @@ listeners_for_slot(struct listener_set *set, int slot, struct inherited *out,
 
 /* ---- plans: what is kept */
 
-/* The same host, whatever the port? */
-static bool
-same_host(const struct sockaddr *a, const struct sockaddr *b)
-{
-	const struct sockaddr_in	*a4 = (const void *)a;
-	const struct sockaddr_in	*b4 = (const void *)b;
-	const struct sockaddr_in6	*a6 = (const void *)a;
-	const struct sockaddr_in6	*b6 = (const void *)b;
-
-	if (a->sa_family != b->sa_family)
-		return false;
-	if (a->sa_family == AF_INET)
-		return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a->sa_family == AF_INET6 &&
-	    a6->sin6_scope_id == b6->sin6_scope_id &&
-	    memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
-}
-
 /* Port 0 is none, and the same as none. sin_port and sin6_port are one. */
 static bool
 same_port(const struct sockaddr *a, const struct sockaddr *b)
@@ -205,6 +178,21 @@ keep_given(struct plan *plan)
 	return plan->set->count;
 }
 
+/*
+ * What was found of an address beside its first socket (reuseport): its queue
+ * is served, too. Behind those that conf counts.
+ */
+static void
+keep_others(struct plan *plan)
+{
+	const struct listener_set	*found = plan->current;
+
+	for (size_t i = 0; found != NULL && i < found->count; i++)
+		if (!listener_set_has(plan->set, found->list[i].listener))
+			set_add(plan->set, listener_hold(
+			    found->list[i].listener), found->list[i].name);
+}
+
 /* ---- plans: what is opened */
 
 static int
@@ -226,7 +214,7 @@ open_addr(struct plan *plan, size_t bind, struct err *err)
 		if (plan_keep(plan, addr, NULL))
 			return 0;
 		/* By now, the number may be one of our own. */
-		if (plan->current != NULL)
+		if (!plan->first)
 			return err_set(err, "cannot listen on %s: it was not "
 			    "there at the start", addr->text);
 		return inherit_open(plan, addr, err);
@@ -251,7 +239,7 @@ static struct plan
 plan_of(const struct conf *conf, const struct listener_set *current,
     const struct resolved *resolved)
 {
-	return (struct plan){ .set = set_new(), .current = current,
+	return (struct plan){ .set = listeners_found_new(), .current = current,
 		.conf = &conf->listen, .resolved = resolved,
 		.options = options_of(conf) };
 }
@@ -290,12 +278,14 @@ listeners_resolvable(const struct conf *conf, struct err *err)
 }
 
 struct listener_set *
-listeners_open(const struct conf *conf, struct err *err)
+listeners_open(const struct conf *conf, const struct listener_set *found,
+    struct err *err)
 {
 	struct resolved	*resolved = NULL;
-	struct plan	 plan = plan_of(conf, NULL, NULL);
+	struct plan	 plan = plan_of(conf, found, NULL);
 	int		 adopted = -1;
 
+	plan.first = true;
 	if (inherit_check(&conf->listen, err) == 0)
 		adopted = inherit_listen_fds(&plan, err);
 	if (adopted == 0 && (resolved = resolve_now(conf, err)) == NULL)
@@ -305,8 +295,8 @@ listeners_open(const struct conf *conf, struct err *err)
 		return NULL;
 	}
 	plan.resolved = resolved;
-	if (adopted == 0)
-		plan.set = fulfil(&plan, err);
+	if (adopted == 0 && (plan.set = fulfil(&plan, err)) != NULL)
+		keep_others(&plan);
 	resolved_free(resolved);
 	if (plan.set != NULL)
 		listeners_apply(plan.set, conf);

@@ -36,7 +36,7 @@ static int
 load(const struct options *options, struct conf **out)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings };
+				    options->nsettings, NULL };
 	struct conf_errors	 errors = { 0 };
 	size_t			 i;
 	int			 code = EX_CONFIG;

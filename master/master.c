@@ -529,6 +529,12 @@ begin(struct master *m)
 	m->p.figures->reload_wanted = 0;
 }
 
+const char *
+master_verdict(const struct master *m)
+{
+	return supervise_verdict(m->supervise);
+}
+
 int
 master_run(struct master *m)
 {

@@ -49,4 +49,7 @@ void		 master_request(struct master *master, enum wish wish,
 /* Until the pool has ended. Returns the exit code (interface: 0, 1, 70, 71, 75). */
 int		 master_run(struct master *master);
 
+/* Why no worker ever became ready: what 75 stands for. Any bytes. */
+const char	*master_verdict(const struct master *master);
+
 #endif

@@ -139,7 +139,8 @@ same_part(const struct state_half *half, int nr,
 
 /*
  * The half to write next, at least len bytes of it backed; its number in *seq.
- * NULL with errno, which is 0 if what is there is the same.
+ * NULL with errno, or with 0 in *seq if what is there is the same. errno is
+ * left alone else: between two forks its page would have to be copied anew.
  */
 static struct state_half *
 next_half(struct mirror *m, size_t offset, size_t row, size_t len,
@@ -149,16 +150,17 @@ next_half(struct mirror *m, size_t offset, size_t row, size_t len,
 	unsigned		 torn = 0;
 	int			 newest;
 
-	errno = 0;
+	*seq = 1;
 	if (back(m, offset, sizeof(*now)) == -1 ||
 	    back(m, offset + row / 2, sizeof(*now)) == -1)
 		return NULL;
-	*seq = 1;
 	if ((newest = state_newest(m->at + offset, row, &torn)) != -1) {
 		now = state_half(m->at + offset, row, newest);
 		if (same_part(now, 0, &parts[0]) &&
-		    same_part(now, 1, &parts[1]))
+		    same_part(now, 1, &parts[1])) {
+			*seq = 0;
 			return NULL;
+		}
 		*seq = now->seq + 1;
 	}
 	if (newest == 0)
@@ -187,7 +189,7 @@ put(struct mirror *m, enum state_part part, int nr, const char *what,
 	    region->row, len, parts, &seq);
 	if (half != NULL)
 		state_half_write(half, seq, parts);
-	else if (errno != 0)
+	else if (seq != 0)
 		lose(m, what);
 }
 

@@ -102,19 +102,6 @@ add_set(struct options *out, const char *arg, const char *origin,
 	return 0;
 }
 
-/* For a reload: the working folder may be another one by then. */
-static char *
-absolute(const char *file)
-{
-	char	*cwd, *path;
-
-	if (*file == '/' || (cwd = getcwd(NULL, 0)) == NULL)
-		return xstrdup(file);
-	path = xasprintf("%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, file);
-	free(cwd);
-	return path;
-}
-
 /* What follows the options, word by word: quoted, to be split the same way. */
 static void
 take_command(struct options *out, char **words, size_t count)
@@ -134,7 +121,7 @@ take(struct options *out, const struct option_row *row, int c, struct err *err)
 	switch (row->letter) {
 	case 'c':
 		free(out->file);
-		out->file = absolute(optarg);
+		out->file = xstrdup(optarg);
 		break;
 	case 's':
 		return add_set(out, optarg, origin, err);

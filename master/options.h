@@ -14,7 +14,7 @@
 struct options {
 	struct conf_setting	*settings;	/* owned array */
 	size_t			 nsettings;
-	char			*file;		/* -c; owned, absolute */
+	char			*file;		/* -c; owned, as it was given */
 	bool			 test, dump, adopt, help, version;
 };
 

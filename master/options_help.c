@@ -65,6 +65,7 @@ static const struct help_row exit_rows[] = {
 	{ "1", "stopped as asked, but a worker had to be killed" },
 	{ "64", "usage error" },
 	{ "69", "an address could not be bound, or the pidfile is held" },
+	{ "70", "the master crashed more than 3 times in a minute" },
 	{ "71", "the system refused what the master cannot do without" },
 	{ "75", "no worker ever became ready" },
 	{ "78", "configuration error" },

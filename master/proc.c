@@ -15,6 +15,9 @@
 
 /* The one door to processes that live; to new ones it is proc_spawn.c. */
 
+/* PIDFD_SIGNAL_PROCESS_GROUP of <linux/pidfd.h>, which is newer than we. */
+#define PIDFD_GROUP	(1U << 2)
+
 /* ---- signals */
 
 /* Workers that are not our children: their numbers may become a stranger's. */
@@ -76,8 +79,14 @@ proc_signal(pid_t pid, int signo)
 int
 proc_kill(pid_t pid)
 {
-	if (find_foreign(pid) != NULL)
-		return send_signal(pid, SIGKILL);
+	const struct foreign	*foreign = find_foreign(pid);
+
+	/* Its group, where the kernel can (Linux 6.9); else it alone. */
+	if (foreign != NULL && pidfd_send_signal(foreign->pidfd, SIGKILL, NULL,
+	    PIDFD_GROUP) == 0)
+		return 0;
+	if (foreign != NULL)
+		return pidfd_send_signal(foreign->pidfd, SIGKILL, NULL, 0);
 	/* The group, and the worker itself should it have left its group. */
 	kill(-pid, SIGKILL);
 	return kill(pid, SIGKILL);

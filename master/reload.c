@@ -17,15 +17,23 @@
 
 #define RESOLVE_MS	5000
 
+struct cause {
+	const char	*why;
+	int64_t		 at_us;
+};
+
 struct reload {
 	struct reload_parts	 p;
-	const char		*why;		/* of the one under way */
+	/* What is being prepared; what is in force may be at work still. */
+	struct cause		 asked;
 	struct resolver		*resolver;	/* looks names up; or NULL */
 	struct conf		*fresh;		/* owned, until it is in force */
+	/* What took force. */
+	struct cause		 going;
 	bool			 renewing;	/* the pool is at it */
+	int			 target_before;	/* to put back; -1: proven */
+	int			 target_set;	/* what became of it */
 	bool			 detached;
-	int			 old_target;	/* to put back; -1: unchanged */
-	int64_t			 start_us;
 	struct err		 failure;	/* of the last one, or "" */
 };
 
@@ -35,6 +43,7 @@ reload_new(const struct reload_parts *parts)
 	struct reload	*r = xcalloc(1, sizeof(*r));
 
 	r->p = *parts;
+	r->target_before = -1;
 	return r;
 }
 
@@ -53,13 +62,20 @@ reload_detached(struct reload *r)
 	r->detached = true;
 }
 
-void
-reload_forget(struct reload *r)
+/* What is prepared, not what took force. */
+static void
+abandon(struct reload *r)
 {
 	resolver_cancel(r->resolver);
 	r->resolver = NULL;
 	conf_free(r->fresh);
 	r->fresh = NULL;
+}
+
+void
+reload_forget(struct reload *r)
+{
+	abandon(r);
 	r->renewing = false;
 }
 
@@ -76,12 +92,10 @@ reload_preparing(const struct reload *r)
 }
 
 void
-reload_resume(struct reload *r)
+reload_resume(struct reload *r, const char *why)
 {
 	r->renewing = true;
-	r->old_target = -1;
-	r->why = "signal";
-	r->start_us = clock_now_us();
+	r->going = (struct cause){ why, clock_now_us() };
 }
 
 const char *
@@ -90,18 +104,23 @@ reload_failure(const struct reload *r)
 	return r->failure.text;
 }
 
+/* One has ended; not all, if another has come in the meantime. */
 static void
 ended(struct reload *r)
 {
-	reload_forget(r);
-	r->p.ended(r->p.arg, &r->failure);
+	if (!reload_running(r))
+		r->p.ended(r->p.arg, &r->failure);
 }
 
-/* It came to nothing before anything was changed. */
+/*
+ * It came to nothing before anything was changed. One before it that is in
+ * force goes on.
+ */
 static void
 refused(struct reload *r)
 {
-	log_event(EV_RELOAD_FAILED, log_str("why", r->why),
+	abandon(r);
+	log_event(EV_RELOAD_FAILED, log_str("why", r->asked.why),
 	    log_str("msg", r->failure.text));
 	ended(r);
 }
@@ -163,11 +182,24 @@ static void
 retarget(struct reload *r, const struct conf *old, const struct conf *fresh,
     int64_t now_ms)
 {
-	r->old_target = -1;
-	if (fresh->pool.workers == old->pool.workers)
-		return;
-	r->old_target = pool_target(r->p.pool);
-	pool_set_target(r->p.pool, fresh->pool.workers, now_ms);
+	if (fresh->pool.workers != old->pool.workers)
+		pool_set_target(r->p.pool, fresh->pool.workers, now_ms);
+	r->target_set = pool_target(r->p.pool);
+}
+
+/*
+ * The target to go back to. If the one in force has not proved itself, that
+ * is still the one before it, moved as the pool was scaled since.
+ */
+static void
+note_target(struct reload *r)
+{
+	int	 target = pool_target(r->p.pool);
+
+	if (r->target_before == -1)
+		r->target_before = target;
+	else
+		r->target_before += target - r->target_set;
 }
 
 static void
@@ -178,18 +210,21 @@ take_force(struct reload *r, const struct conf *old,
 	int64_t			 now_ms = clock_now_ms();
 	struct generation	*generation;
 
-	pool_set_policy(r->p.pool, &policy, now_ms);
 	pool_undrain(r->p.pool, now_ms);
+	note_target(r);
+	pool_set_policy(r->p.pool, &policy, now_ms);
 	retarget(r, old, r->fresh, now_ms);
 	pool_renew(r->p.pool, now_ms);
 	generation = generations_add(r->p.generations,
 	    pool_generation(r->p.pool), r->fresh, sockets);
 	r->fresh = NULL;
+	r->going = r->asked;
 	r->renewing = true;
+	r->failure.text[0] = '\0';	/* that of one before, by now */
 	listeners_apply(sockets, generation->conf);
 	log_event(EV_RELOAD_START, log_int("gen", generation->nr),
 	    log_int("workers", pool_target(r->p.pool)),
-	    log_str("why", r->why));
+	    log_str("why", r->going.why));
 	r->p.changed(r->p.arg);
 	r->p.run(r->p.arg);
 }
@@ -201,6 +236,12 @@ apply(struct reload *r, const struct resolved *resolved)
 	struct generation	*now = generations_now(r->p.generations);
 	struct listener_set	*sockets;
 
+	/* It may have given up by itself. */
+	if (pool_phase(r->p.pool) != POOL_RUNNING) {
+		err_set(&r->failure, "stopping: ignored");
+		refused(r);
+		return;
+	}
 	sockets = listeners_plan(now->sockets, r->fresh, resolved,
 	    &r->failure);
 	if (sockets == NULL) {
@@ -236,9 +277,8 @@ reload_request(struct reload *r, const char *why)
 {
 	const struct conf	*old = generations_now(r->p.generations)->conf;
 
-	reload_forget(r);
-	r->why = why;
-	r->start_us = clock_now_us();
+	abandon(r);
+	r->asked = (struct cause){ why, clock_now_us() };
 	r->failure.text[0] = '\0';
 	r->p.begun(r->p.arg);
 	if ((r->fresh = load(r)) == NULL || permitted(r, old) == -1) {
@@ -253,20 +293,54 @@ reload_request(struct reload *r, const char *why)
 
 /* ---- how it goes on */
 
+/* Sockets that others have and this one has not let nobody new in. */
+static void
+retire_others(struct reload *r, const struct generation *now)
+{
+	struct generation	*other;
+
+	for (other = generations_first(r->p.generations); other != NULL;
+	    other = other->next)
+		if (other != now)
+			listeners_retire(other->sockets, now->sockets);
+}
+
 /*
- * From the first new worker on there is no way back, and sockets that are no
- * longer configured let nobody new in.
+ * From the first new worker on there is no way back. A late one of a
+ * generation that is not in force any more says nothing about the sockets:
+ * those in force are not to be retired for it.
  */
 void
 reload_proved(struct reload *r, int nr)
 {
-	struct generation	*now = generations_of(r->p.generations, nr);
-	struct generation	*old;
+	struct generation	*now = generations_now(r->p.generations);
 
-	for (old = generations_first(r->p.generations); old != NULL;
-	    old = old->next)
-		if (old != now && old->nr < nr)
-			listeners_retire(old->sockets, now->sockets);
+	if (now->nr != nr)
+		return;
+	r->target_before = -1;
+	retire_others(r, now);
+}
+
+/* As many workers as before, and those that were asked for since. */
+static void
+put_back_target(struct reload *r, const struct conf *tried,
+    const struct conf *conf, int64_t now_ms)
+{
+	struct pool	*pool = r->p.pool;
+	bool		 drained = pool_drained(pool);
+
+	/* Another image knew; the configurations tell enough. */
+	if (r->target_before == -1) {
+		r->target_before = conf->pool.workers;
+		r->target_set = tried->pool.workers;
+	}
+	pool_undrain(pool, now_ms);
+	if (r->target_before != r->target_set)
+		pool_set_target(pool, (int64_t)pool_target(pool) +
+		    r->target_before - r->target_set, now_ms);
+	if (drained)
+		pool_drain(pool);
+	r->target_before = -1;
 }
 
 /* No worker of the new generation was ever ready: as if nothing had been. */
@@ -276,6 +350,7 @@ put_back(struct reload *r)
 	struct generation	*tried, *now;
 	const struct conf	*conf;
 	struct pool_policy	 policy;
+	int64_t			 now_ms = clock_now_ms();
 	struct err		 err;
 
 	tried = generations_now(r->p.generations);
@@ -283,10 +358,9 @@ put_back(struct reload *r)
 	now = generations_now(r->p.generations);
 	conf = now->conf;
 	policy = policy_of(conf, now->sockets);
-	pool_set_policy(r->p.pool, &policy, clock_now_ms());
-	if (r->old_target != -1)
-		pool_set_target(r->p.pool, r->old_target, clock_now_ms());
-	listeners_retire(tried->sockets, now->sockets);
+	pool_set_policy(r->p.pool, &policy, now_ms);
+	put_back_target(r, tried->conf, conf, now_ms);
+	retire_others(r, now);
 	listeners_apply(now->sockets, conf);
 	if (logs_differ(tried->conf, conf) &&
 	    logs_open(conf, r->detached, &err) == -1)
@@ -303,20 +377,19 @@ failed(struct reload *r, const struct pool_tell *tell, const char *words)
 	if (tell->restored)
 		put_back(r);
 	log_event(EV_RELOAD_FAILED, log_int("gen", tell->n),
-	    log_int("slot", tell->slot), log_str("why", r->why),
+	    log_int("slot", tell->slot), log_str("why", r->going.why),
 	    log_str("kept", tell->restored ? "all" : "workers"),
 	    log_str("msg", r->failure.text));
-	ended(r);
 }
 
 void
 reload_told(struct reload *r, const struct pool_tell *tell, const char *words)
 {
-	if (tell->kind == TELL_RENEW_FAILED) {
+	r->renewing = false;
+	if (tell->kind == TELL_RENEW_FAILED)
 		failed(r, tell, words);
-		return;
-	}
-	log_event(EV_RELOAD_DONE, log_int("gen", tell->n),
-	    log_us("took", clock_now_us() - r->start_us));
+	else
+		log_event(EV_RELOAD_DONE, log_int("gen", tell->n),
+		    log_us("took", clock_now_us() - r->going.at_us));
 	ended(r);
 }

@@ -62,8 +62,11 @@ void		 reload_proved(struct reload *reload, int generation);
 /* The pool stops: what is under way is let be. */
 void		 reload_forget(struct reload *reload);
 
-/* After an exec of the master: the pool is at it still. */
-void		 reload_resume(struct reload *reload);
+/*
+ * The pool is at it already: after an exec of the master, or as it replaces
+ * those that a killed one left. why is borrowed for good.
+ */
+void		 reload_resume(struct reload *reload, const char *why);
 
 bool		 reload_running(const struct reload *reload);
 /* Is it still at what comes before anything changes? */

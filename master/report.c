@@ -108,7 +108,8 @@ report_exit(const struct report *report, const struct child_info *child,
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
 
-	if (death->signo != 0)
+	/* Of one that is no child of ours nobody tells us. */
+	if (death->signo != 0 || death->code == -1)
 		code = log_str("code", NULL);
 	if (!death->core)
 		core.text = NULL;
@@ -227,20 +228,21 @@ tell_given_up(enum event_id event, const struct pool_tell *tell)
 }
 
 static void
-tell_gave_up(const struct report *report, const struct pool_tell *tell)
+tell_gave_up(struct report *report, const struct pool_tell *tell)
 {
 	const char	*last = tell->slot == -1 ? report->spawn_error.text :
 			    report->last_words.text;
-	char		 msg[640];
 
-	snprintf(msg, sizeof(msg), "no worker ever became ready%s%s",
-	    last[0] == '\0' ? "" : "; the last failure: ", last);
+	snprintf(report->verdict, sizeof(report->verdict), "no worker "
+	    "ever became ready%s%s", last[0] == '\0' ? "" :
+	    "; the last failure: ", last);
 	log_event(EV_POOL_FAILED, log_int("slot", tell->slot),
-	    log_int("failures", tell->n), log_str("msg", msg));
+	    log_int("failures", tell->n),
+	    log_str("msg", report->verdict));
 }
 
 void
-report_tell(const struct report *report, const struct pool_tell *tell)
+report_tell(struct report *report, const struct pool_tell *tell)
 {
 	switch (tell->kind) {
 	case TELL_GAVE_UP:

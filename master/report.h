@@ -21,6 +21,7 @@ struct report {
 	int64_t			 started_us;
 	struct err		 spawn_error;	/* why the last fork failed */
 	struct err		 last_words;	/* of a worker that failed */
+	char			 verdict[640];	/* why the start was given up */
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
 };
@@ -53,7 +54,7 @@ void	report_hopeless(struct report *report, int slot,
 	    const struct err *err);
 
 /* What the pool tells, but for TELL_READY: */
-void	report_tell(const struct report *report, const struct pool_tell *tell);
+void	report_tell(struct report *report, const struct pool_tell *tell);
 void	report_pool_ready(const struct report *report,
 	    const struct pool *pool);
 

@@ -11,7 +11,7 @@
 enum setup_tag {
 	TAG_MASTER = 1, TAG_NAME, TAG_PATH,
 	TAG_GENERATION, TAG_NR, TAG_CONF, TAG_MEMBER,
-	TAG_LISTENER, TAG_SAVED, TAG_FDS
+	TAG_LISTENER, TAG_SAVED, TAG_FDS, TAG_FOLDER
 };
 
 /* More than any configuration has: a damaged length must not cost memory. */
@@ -51,6 +51,7 @@ setup_write(const struct setup_saved *setup, size_t *len)
 	pack_put(&pack, TAG_MASTER, &setup->master, sizeof(setup->master));
 	pack_text(&pack, TAG_NAME, setup->name);
 	pack_text(&pack, TAG_PATH, setup->path);
+	pack_text(&pack, TAG_FOLDER, setup->folder);
 	for (i = 0; i < setup->nlisteners; i++)
 		write_listener(&pack, &setup->listeners[i]);
 	for (i = 0; i < setup->ngenerations; i++)
@@ -180,6 +181,8 @@ read_field(struct setup_saved *setup, const struct unpack_field *field)
 		return read_text(&setup->name, field);
 	case TAG_PATH:
 		return read_text(&setup->path, field);
+	case TAG_FOLDER:
+		return read_text(&setup->folder, field);
 	case TAG_GENERATION:
 		return read_generation(setup, field);
 	case TAG_LISTENER:
@@ -275,5 +278,6 @@ setup_free(struct setup_saved *setup)
 	free(setup->listeners);
 	free(setup->name);
 	free(setup->path);
+	free(setup->folder);
 	free(setup);
 }

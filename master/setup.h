@@ -51,6 +51,7 @@ struct setup_generation {
 struct setup_saved {		/* the writer owns all, or the reader does */
 	struct setup_master	 master;
 	char			*name, *path;	/* instance; program; or NULL */
+	char			*folder;	/* of the start; or NULL */
 	struct setup_generation	*generations;
 	size_t			 ngenerations;
 	struct setup_listener	*listeners;

@@ -1,12 +1,15 @@
 #include "master/start.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/conf.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "master/adopt.h"
 #include "master/daemon.h"
 #include "master/generation.h"
@@ -27,6 +30,7 @@
 /* What a start has made, for finish() to undo in reverse order. */
 struct start {
 	struct conf_source	 source;
+	char			*folder;	/* where all began; or NULL */
 	struct daemon_parent	*parent;
 	struct mirror		*mirror;
 	struct pidfile		*pidfile;
@@ -48,7 +52,7 @@ static void
 init(struct start *s, const struct options *options)
 {
 	*s = (struct start){ .source = { options->file, options->settings,
-	    options->nsettings } };
+	    options->nsettings, NULL } };
 	s->figures = (struct setup_master){ .life_fds = { -1, -1 },
 	    .signal_fds = { -1, -1 }, .inbox_fds = { -1, -1 },
 	    .board_fd = -1, .pidfile_fd = -1, .daemon_fd = -1 };
@@ -99,21 +103,30 @@ finish(struct start *s)
 	sigq_move(NULL);
 	keep_forget();
 	mirror_free(s->mirror);
+	free(s->folder);
+}
+
+/* It has a worker's last words, which are not to reach a terminal as such. */
+static void
+say_verdict(const struct start *s)
+{
+	const char	*at;
+
+	fprintf(stderr, "muster: ");
+	for (at = master_verdict(s->master); *at != '\0'; at++)
+		putc(iscntrl((unsigned char)*at) ? '?' : *at, stderr);
+	fprintf(stderr, " (see %s)\n", conf_now(s)->master.log);
 }
 
 static int
 run(struct start *s)
 {
 	int	 code = master_run(s->master);
-	char	 text[512];
 
 	/* Whoever started us looks at stderr; the log has said it elsewhere. */
 	if (code == EX_TEMPFAIL &&
-	    strcmp(conf_now(s)->master.log, "stderr") != 0) {
-		snprintf(text, sizeof(text), "%s", conf_now(s)->master.log);
-		fprintf(stderr, "muster: no worker ever became ready: see "
-		    "%s\n", text);
-	}
+	    strcmp(conf_now(s)->master.log, "stderr") != 0)
+		say_verdict(s);
 	return code;
 }
 
@@ -140,7 +153,7 @@ open_sockets(struct start *s, const struct options *options,
 			return EX_UNAVAILABLE;
 		sockets = adopt_sockets(s->survivors, conf, err);
 	} else {
-		sockets = listeners_open(conf, err);
+		sockets = listeners_open(conf, NULL, err);
 	}
 	if (sockets == NULL)
 		return EX_UNAVAILABLE;
@@ -191,6 +204,8 @@ start_fresh(const struct options *options, struct conf *conf)
 	int		 code;
 
 	init(&s, options);
+	/* Before any chdir: a reload reads relative paths as we do. */
+	s.source.folder = s.folder = getcwd(NULL, 0);
 	code = begin(&s, options, conf, &err);
 	if (code == 0)
 		code = run(&s);
@@ -215,6 +230,9 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 		return -1;
 	s->figures = s->saved->setup->master;
 	heal_set_path(s->saved->setup->path);
+	if (s->saved->setup->folder != NULL)
+		s->source.folder = s->folder =
+		    xstrdup(s->saved->setup->folder);
 	if (open_mirror(s, err) == -1)
 		return -1;
 	mirror_crashes(s->mirror, s->saved->crashes, s->saved->ncrashes);
@@ -283,21 +301,21 @@ try_it(const struct options *options, const struct heal_origin *origin,
     struct err *err)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings };
+				    options->nsettings, NULL };
 	struct conf_errors	 errors = { 0 };
 	struct conf		*conf;
 	struct saved		*saved;
 	int			 result;
 
-	if ((conf = conf_load(&source, &errors)) == NULL) {
-		err_set(err, "%s", errors.lines[0]);
-		conf_errors_free(&errors);
-		return -1;
-	}
-	conf_free(conf);
 	if ((saved = saved_read(origin->state_fd, getppid(), err)) == NULL)
 		return -1;
-	result = restore_try(saved, err);
+	if ((result = restore_try(saved, err)) == 0) {
+		source.folder = saved->setup->folder;
+		if ((conf = conf_load(&source, &errors)) == NULL)
+			result = err_set(err, "%s", errors.lines[0]);
+		conf_errors_free(&errors);
+		conf_free(conf);
+	}
 	saved_free(saved);
 	return result;
 }

@@ -58,11 +58,14 @@ void			 supervise_free(struct supervise *supervise);
 struct pool		*supervise_pool(struct supervise *supervise);
 struct reload		*supervise_reload(struct supervise *supervise);
 
+/* Why the start was given up, or "". */
+const char		*supervise_verdict(const struct supervise *supervise);
+
 bool			 supervise_is_ready(const struct supervise *supervise);
 
 /* Take in the workers that a killed master left, and replace them. */
 void			 supervise_adopt(struct supervise *supervise,
-			    const struct survivors *survivors);
+			    struct survivors *survivors);
 /* Write down all there is, for an image to come. */
 void			 supervise_write_down(struct supervise *supervise);
 

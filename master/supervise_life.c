@@ -240,7 +240,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (parts->saved != NULL) {
 		keepsake_workers(s);
 		if (pool_renewing(s->pool))
-			reload_resume(s->reload);
+			reload_resume(s->reload, "signal");
 	}
 	keepsake_setup(s);
 	return s;
@@ -270,41 +270,60 @@ supervise_free(struct supervise *s)
 	free(s);
 }
 
+static void
+refuse(const struct survivor *it, const char *msg)
+{
+	log_event(EV_SURVIVOR_LEFT, log_int("slot", it->slot),
+	    log_int("pid", it->pid), log_str("msg", msg));
+}
+
+/* Its pidfd is ours from then on. */
+static void
+adopt(struct supervise *s, struct survivor *it)
+{
+	/* A built-in worker does not tell; any number below ours will do. */
+	int		 generation = it->generation > 0 ? it->generation : 1;
+	struct entry	 entry = { .pid = it->pid, .slot = it->slot,
+			    .generation = generation, .program = it->program,
+			    .pidfd = it->pidfd, .uid = it->uid,
+			    .born_us = clock_now_us() };
+	struct err	 err;
+	int		 cell;
+
+	if ((cell = board_take(s->board, &err)) == -1) {
+		refuse(it, err.text);
+		return;
+	}
+	if (pool_adopt_child(s->pool, it->pid, it->slot, generation, cell,
+	    clock_now_ms()) == NULL) {
+		refuse(it, "it is of no sensible slot or generation");
+		board_release(s->board, cell);
+		return;
+	}
+	it->pidfd = -1;
+	roster_enter(s->roster, cell, &entry);
+	reap_watch(s, cell);
+	log_event(EV_SURVIVOR_FOUND, log_int("slot", it->slot),
+	    log_int("pid", it->pid), log_int("gen", generation));
+}
+
 /*
  * Each takes the place it had; then all are replaced, as they were started by
- * a configuration that nobody knows.
+ * a configuration that nobody knows. Ours is the generation that replaces
+ * them.
  */
 void
-supervise_adopt(struct supervise *s, const struct survivors *survivors)
+supervise_adopt(struct supervise *s, struct survivors *survivors)
 {
-	const struct survivor	*it;
-	struct child		*child;
-	struct entry		 entry;
-	struct err		 err;
-	size_t			 i;
-	int			 cell;
+	size_t	 i;
 
-	for (i = 0; i < survivors->count; i++) {
-		it = &survivors->list[i];
-		if ((cell = board_take(s->board, &err)) == -1)
-			break;
-		child = pool_adopt_child(s->pool, it->pid, it->slot,
-		    it->generation, cell, clock_now_ms());
-		if (child == NULL) {
-			board_release(s->board, cell);
-			continue;
-		}
-		entry = (struct entry){ .pid = it->pid, .slot = it->slot,
-		    .generation = it->generation, .program = it->program,
-		    .pidfd = fcntl(it->pidfd, F_DUPFD_CLOEXEC, 3),
-		    .born_us = clock_now_us() };
-		roster_enter(s->roster, cell, &entry);
-		log_event(EV_SURVIVOR_FOUND, log_int("slot", it->slot),
-		    log_int("pid", it->pid), log_int("gen", it->generation));
-		reap_watch(s, cell);
-	}
-	if (survivors->count > 0)
-		pool_renew(s->pool, clock_now_ms());
+	for (i = 0; i < survivors->count; i++)
+		adopt(s, &survivors->list[i]);
+	if (pool_live(s->pool) == 0)
+		return;
+	pool_renew(s->pool, clock_now_ms());
+	generations_now(s->p.generations)->nr = pool_generation(s->pool);
+	reload_resume(s->reload, "adopt");
 }
 
 void
@@ -312,6 +331,12 @@ supervise_write_down(struct supervise *s)
 {
 	keepsake_setup(s);
 	keepsake_turn(s);
+}
+
+const char *
+supervise_verdict(const struct supervise *s)
+{
+	return s->report.verdict;
 }
 
 bool

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/mem.h"
 #include "master/procfs.h"
 
@@ -228,10 +229,19 @@ has_parent(const struct survivors *all, const struct survivor *s)
 	return false;
 }
 
-/* Take those out that keep() does not want. */
+static void
+leave(const struct survivor *s, const char *why)
+{
+	if (why != NULL)
+		log_event(EV_SURVIVOR_LEFT, log_int("slot", s->slot),
+		    log_int("pid", s->pid), log_str("msg", why));
+	close(s->pidfd);
+}
+
+/* Take those out that keep() does not want; why is logged, unless NULL. */
 static void
 filter(struct survivors *all, bool (*keep)(const struct survivor *, void *),
-    void *arg)
+    void *arg, const char *why)
 {
 	bool	*kept = xcalloc(all->count + 1, sizeof(*kept));
 	size_t	 n = 0;
@@ -242,7 +252,7 @@ filter(struct survivors *all, bool (*keep)(const struct survivor *, void *),
 		if (kept[i])
 			all->list[n++] = all->list[i];
 		else
-			close(all->list[i].pidfd);
+			leave(&all->list[i], why);
 	all->count = n;
 	free(kept);
 }
@@ -272,7 +282,7 @@ survivors_find(const char *name, struct err *err)
 		survivors_free(search.found);
 		return NULL;
 	}
-	filter(search.found, is_no_child, search.found);
+	filter(search.found, is_no_child, search.found, NULL);
 	if (search.found->count > 0)
 		qsort(search.found->list, search.found->count,
 		    sizeof(*search.found->list), by_slot);
@@ -285,9 +295,24 @@ survivors_free(struct survivors *survivors)
 	if (survivors == NULL)
 		return;
 	for (size_t i = 0; i < survivors->count; i++)
-		close(survivors->list[i].pidfd);
+		if (survivors->list[i].pidfd != -1)
+			close(survivors->list[i].pidfd);
 	free(survivors->list);
 	free(survivors);
+}
+
+/* ---- whose they are */
+
+static bool
+is_users(const struct survivor *s, void *arg)
+{
+	return s->uid == *(uid_t *)arg || s->uid == geteuid();
+}
+
+void
+survivors_of(struct survivors *survivors, uid_t uid)
+{
+	filter(survivors, is_users, &uid, "it is another user's");
 }
 
 /* ---- who holds what */
@@ -330,5 +355,5 @@ survivors_keep(struct survivors *survivors, const ino_t *list, size_t count)
 {
 	struct sockets	 sockets = { .list = list, .count = count };
 
-	filter(survivors, holds_one, &sockets);
+	filter(survivors, holds_one, &sockets, "it holds none of our sockets");
 }

@@ -1,6 +1,7 @@
 #ifndef MUSTER_SURVIVORS_H
 #define MUSTER_SURVIVORS_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
  */
 struct survivor {
 	pid_t	 pid;
-	int	 pidfd;		/* owned by the list, close-on-exec */
+	int	 pidfd;		/* owned by the list, close-on-exec; or -1 */
 	uid_t	 uid;		/* for root: is it the workers' user? */
 	int	 slot;
 	int	 generation;	/* 0: not known (a built-in worker) */
@@ -43,19 +44,26 @@ struct survivors	*survivors_find(const char *name, struct err *err);
 void			 survivors_free(struct survivors *survivors);
 
 /*
- * A stream socket that listens at addr, taken from a survivor, or from the
- * first that has one (pidfd_getfd(2)): close-on-exec, the caller's. Of addr
- * NULL as host means all addresses, 0 as port any; names are not resolved. -1
- * with err: nobody has one, or we may not take it.
+ * A stream socket that listens where is asked for (listens_at() of listener.h),
+ * and is none of those that we have: taken from the first survivor that has
+ * one (pidfd_getfd(2)), close-on-exec, the caller's. -1 with err and errno:
+ * ENOENT, nobody has one; else we may not take it.
  */
-int			 survivor_socket(const struct survivor *survivor,
-			    const struct addr *addr, struct err *err);
+struct survivors_ask {
+	const struct addr	*addr;
+	const struct sockaddr	*sa;
+	const ino_t		*have;
+	size_t			 nhave;
+};
 int			 survivors_socket(const struct survivors *survivors,
-			    const struct addr *addr, struct err *err);
+			    const struct survivors_ask *ask, struct err *err);
+
+/* Drop those of another user than this one and ours. Logged. */
+void			 survivors_of(struct survivors *survivors, uid_t uid);
 
 /*
  * Drop those that hold none of these sockets (st_ino): whoever only looks
- * like a worker, or serves something else.
+ * like a worker, or serves something else. Logged.
  */
 void			 survivors_keep(struct survivors *survivors,
 			    const ino_t *sockets, size_t count);

@@ -264,25 +264,48 @@ Test(signals, up_and_down_in_one_turn_is_nothing)
 	cr_expect(!rig_log_says(&r, "worker.stop"));
 }
 
-static void
-expect_not_available(int signo, const char *name)
+Test(signals, hup_replaces_all_workers_one_by_one)
 {
 	rig_start(&r, "-w", "2", NULL);
-	rig_signal(&r, signo);
-	rig_await_text(&r, "not available");
-	cr_expect(rig_log_has(&r, name));
-	cr_expect_eq(rig_log_count(&r, "worker.start"), 2);
+	rig_signal(&r, SIGHUP);
+	rig_await_log(&r, "reload.done gen=2");
+	cr_expect_eq(rig_log_count(&r, "worker.start gen=2 why=renew"), 2);
+	cr_assert(eventually(rig_count(&r) == 2));
 	cr_expect_str_eq(rig_ask(&r, "x\n"), "x\n");
+	cr_expect_eq(rig_stop(&r), 0);
 }
 
-Test(signals, hup_says_that_it_is_not_available)
+Test(signals, hup_with_a_bad_configuration_changes_nothing)
 {
-	expect_not_available(SIGHUP, "HUP");
+	const char	*file = rig_file("m.ini", "[pool]\nworkers = 2\n");
+
+	rig_start(&r, "-c", file, NULL);
+	rig_file("m.ini", "[pool]\nworkers = 2x\n");
+	rig_signal(&r, SIGHUP);
+	rig_await_log(&r, "reload.failed");
+	cr_expect(rig_log_has(&r, "m.ini:2: [pool] workers"));
+	cr_expect_eq(rig_log_count(&r, "worker.start"), 2);
+	rig_file("m.ini", "[pool]\nworkers = 3\n");
+	rig_signal(&r, SIGHUP);
+	rig_await_log(&r, "reload.done gen=2");
+	rig_await_workers(&r, 3);
+	cr_expect_eq(rig_stop(&r), 0);
 }
 
-Test(signals, usr2_says_that_it_is_not_available)
+Test(signals, usr2_goes_on_in_the_same_process_with_the_same_sockets)
 {
-	expect_not_available(SIGUSR2, "USR2");
+	rig_start(&r, "-w", "2", NULL);
+	rig_signal(&r, SIGTTIN);
+	rig_await_workers(&r, 3);
+	rig_signal(&r, SIGUSR2);
+	rig_await_log(&r, "upgrade.done");
+	rig_await_log(&r, "reload.done");
+	cr_expect_eq(rig_log_int(&r, "upgrade.done", "pid"), r.pid);
+	cr_assert(eventually(rig_count(&r) == 3), "its scale is kept");
+	cr_expect_str_eq(rig_ask(&r, "x\n"), "x\n");
+	rig_signal(&r, SIGTTOU);
+	cr_assert(eventually(rig_count(&r) == 2), "signals work as before");
+	cr_expect_eq(rig_stop(&r), 0);
 }
 
 Test(signals, pipe_and_its_like_do_nothing)

@@ -14,72 +14,8 @@
 #include "tests/system/rig.h"
 
 TestSuite(worker, .init = rig_setup, .fini = rig_cleanup, .timeout = 60);
-TestSuite(orphans, .init = rig_setup, .fini = rig_cleanup, .timeout = 60);
 
 static struct rig r;
-
-/* ---- when the master is killed */
-
-static void
-expect_no_orphan(void)
-{
-	pid_t pids[RIG_MAX];
-
-	rig_signal(&r, SIGKILL);
-	cr_assert_eq(rig_exit_code(&r), 128 + SIGKILL);
-	cr_expect(eventually_ms(look_children(getpid(), pids, RIG_MAX) == 0,
-	    5000), "workers go on without their master");
-	cr_expect(client_try(r.addr, 500) == -1, "an orphan holds the port");
-}
-
-Test(orphans, none_is_left_when_the_master_is_killed)
-{
-	rig_start(&r, "-w", "4", NULL);
-	expect_no_orphan();
-}
-
-Test(orphans, none_is_left_with_reuseport_and_no_watchdog)
-{
-	rig_start(&r, "-w", "4", "-s", "listen.accept=reuseport", "-s",
-	    "worker.watchdog=0", NULL);
-	expect_no_orphan();
-}
-
-Test(orphans, finish_what_they_have_first_without_haste)
-{
-	pid_t pids[RIG_MAX], pid;
-	int64_t cpu;
-	int fd;
-
-	rig_start(&r, "-w", "1", NULL);
-	client_say(fd = rig_connect(&r), "a\nhalf");
-	cr_expect_str_eq(client_hear(fd), "a\n");
-	pid = rig_worker(&r, 0);
-	rig_signal(&r, SIGKILL);
-	cr_assert_eq(rig_exit_code(&r), 128 + SIGKILL);
-	cpu = look_cpu_ms(pid);
-	cr_expect(always_ms(look_alive(pid), 400));
-	cr_expect_leq(look_cpu_ms(pid) - cpu, 60, "it spins");
-	client_say(fd, " whole\n");
-	cr_expect_str_eq(client_hear(fd), "half whole\n");
-	cr_expect(eventually_ms(look_children(getpid(), pids, RIG_MAX) == 0,
-	    5000));
-}
-
-Test(orphans, none_is_left_when_the_master_is_killed_at_its_start)
-{
-	pid_t pids[RIG_MAX];
-
-	for (int i = 0; i < 20; i++) {
-		rig_launch(&r, "-w", "8", NULL);
-		rig_await_log(&r, i % 2 ? "worker.start slot=3" :
-		    "worker.start slot=0");
-		rig_signal(&r, SIGKILL);
-		rig_exit_code(&r);
-	}
-	cr_expect(eventually_ms(look_children(getpid(), pids, RIG_MAX) == 0,
-	    5000));
-}
 
 /* ---- descriptors */
 

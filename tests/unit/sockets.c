@@ -95,7 +95,7 @@ struct listener_set *
 open_ok(const struct conf *given)
 {
 	struct err		 err = { "" };
-	struct listener_set	*listeners = listeners_open(given, &err);
+	struct listener_set	*listeners = listeners_open(given, NULL, &err);
 
 	cr_assert_not_null(listeners, "%s", err.text);
 	return listeners;
@@ -118,7 +118,7 @@ bool
 open_fails(const struct conf *given, const char *text)
 {
 	struct err		 err = { "" };
-	struct listener_set	*listeners = listeners_open(given, &err);
+	struct listener_set	*listeners = listeners_open(given, NULL, &err);
 
 	cr_expect_null(listeners);
 	listener_set_drop(listeners);

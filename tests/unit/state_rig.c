@@ -39,6 +39,7 @@ put_setup(struct mirror *mirror)
 	};
 	struct setup_saved	 setup = { .name = (char *)"web",
 		.path = (char *)"/usr/sbin/muster",
+		.folder = (char *)"/srv/site",
 		.generations = generations, .ngenerations = 2,
 		.listeners = listeners, .nlisteners = 2 };
 

@@ -388,10 +388,11 @@ Test(conf_diff, knows_that_reuseport_is_for_life)
 Test(conf_diff, sees_a_preset_by_its_effects_alone)
 {
 	differs("[worker]\ncommand = x\npreset = gunicorn\n"
-	    "reopen_signal = none\n", "[worker]\ncommand = x\n", "");
+	    "reopen_signal = none\nready = auto\n",
+	    "[worker]\ncommand = x\n", "");
 	differs("[worker]\ncommand = x\npreset = nginx\n",
 	    "[worker]\ncommand = x\npreset = unicorn\n",
-	    "worker.sockets:respawn");
+	    "worker.ready:respawn worker.sockets:respawn");
 	differs("[worker]\nfast_signal = QUIT\n", "", "");
 	differs("[worker]\nstop_signal = QUIT\n", "",
 	    "worker.stop_signal:respawn worker.fast_signal:respawn");
@@ -403,20 +404,25 @@ Test(conf_source, copies_are_deep)
 {
 	char			 key[] = "pool.workers", value[] = "3";
 	char			 origin[] = "-w", file[] = "/x.ini";
+	char			 folder[] = "/srv";
 	struct conf_setting	 setting = { key, value, origin };
-	struct conf_source	 source = { file, &setting, 1 }, *copy;
+	struct conf_source	 source = { file, &setting, 1, folder },
+				*copy;
 
 	copy = conf_source_copy(&source);
 	memset(key, 'x', strlen(key));
 	memset(file, 'x', strlen(file));
+	memset(folder, 'x', strlen(folder));
 	*value = *origin = 'x';
 	cr_expect_str_eq(copy->file, "/x.ini");
+	cr_expect_str_eq(copy->folder, "/srv");
 	cr_assert_eq(copy->nsettings, 1);
 	cr_expect_str_eq(copy->settings[0].key, "pool.workers");
 	cr_expect_str_eq(copy->settings[0].value, "3");
 	cr_expect_str_eq(copy->settings[0].origin, "-w");
 	conf_source_free(copy);
-	copy = conf_source_copy(&(struct conf_source){ NULL, NULL, 0 });
+	copy = conf_source_copy(&(struct conf_source){ NULL, NULL, 0,
+	    NULL });
 	cr_expect_null(copy->file);
 	cr_expect_eq(copy->nsettings, 0);
 	conf_source_free(copy);

@@ -87,7 +87,7 @@ Test(listener, keeps_v4_out_of_an_address_of_v6)
 {
 	struct err		 err;
 	struct listener_set	*ls = listeners_open(with_bind("[::1]:0",
-				    NULL), &err);
+				    NULL), NULL, &err);
 
 	if (ls == NULL)
 		cr_skip_test("no IPv6 here");
@@ -155,7 +155,7 @@ Test(listener, says_which_port_may_not_be_bound)
 
 		if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
 			_exit(3);
-		if (listeners_open(with_bind("127.0.0.1:80", NULL), &err) !=
+		if (listeners_open(with_bind("127.0.0.1:80", NULL), NULL, &err) !=
 		    NULL)
 			_exit(2);
 		_exit(strcmp(err.text, "cannot listen on 127.0.0.1:80: "
@@ -332,7 +332,7 @@ race_for(int tell, int hold)
 	struct err		 err = { "" };
 	char			 byte;
 
-	ls = listeners_open(with_unix(), &err);
+	ls = listeners_open(with_unix(), NULL, &err);
 	if (write(tell, "", 1) != 1 || read(hold, &byte, 1) != 0)
 		_exit(9);
 	if (ls != NULL)

@@ -72,7 +72,7 @@ fails(struct conf *conf, const char *text)
 {
 	struct err	 err = { "" };
 
-	return listeners_open(conf, &err) == NULL &&
+	return listeners_open(conf, NULL, &err) == NULL &&
 	    strstr(err.text, text) != NULL;
 }
 
@@ -84,7 +84,8 @@ adopt_fd(void)
 	struct err		 err;
 
 	put_listener(20);
-	ls = listeners_open(with_bind("127.0.0.1:0", "web=fd:20", NULL), &err);
+	ls = listeners_open(with_bind("127.0.0.1:0", "web=fd:20", NULL), NULL,
+	    &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, in, 2, &err) == 2);
 	MUST(in[1].fd == 20 && strcmp(in[1].name, "web") == 0);
@@ -114,7 +115,7 @@ adopt_stdin(void)
 	struct err		 err;
 
 	put_listener(0);
-	ls = listeners_open(with_bind("fd:0", NULL), &err);
+	ls = listeners_open(with_bind("fd:0", NULL), NULL, &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, &in, 1, &err) == 1);
 	MUST(in.fd > 2);
@@ -194,7 +195,7 @@ adopt_passed(void)
 	put_listener(3);
 	put_listener(4);
 	pass("2", "web:");
-	ls = listeners_open(with_default(), &err);
+	ls = listeners_open(with_default(), NULL, &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, in, 2, &err) == 2);
 	MUST(in[0].fd == 3 && strcmp(in[0].name, "web") == 0);
@@ -220,7 +221,7 @@ close_passed(void)
 	for (int fd = 3; fd <= 6; fd++)
 		put_listener(fd);
 	pass("3", NULL);
-	ls = listeners_open(with_bind("127.0.0.1:0", "fd:4", NULL), &err);
+	ls = listeners_open(with_bind("127.0.0.1:0", "fd:4", NULL), NULL, &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, in, 2, &err) == 2);
 	MUST(in[1].fd == 4);		/* asked for by its number */
@@ -248,7 +249,7 @@ pass_to_another(void)
 	put_listener(3);
 	pass("1", NULL);
 	setenv("LISTEN_PID", "1", 1);
-	ls = listeners_open(with_default(), &err);
+	ls = listeners_open(with_default(), NULL, &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, &in, 1, &err) == 1);
 	MUST(in.fd != 3 && strcmp(in.name, "default") == 0);
@@ -275,7 +276,7 @@ pass_nonsense(void)
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		pass(counts[i], NULL);
-		ls = listeners_open(with_default(), &err);
+		ls = listeners_open(with_default(), NULL, &err);
 		MUST(ls != NULL);
 		MUST(listeners_for_slot(ls, 0, &in, 1, &err) == 1);
 		MUST(strcmp(in.name, "default") == 0);
@@ -284,13 +285,13 @@ pass_nonsense(void)
 	}
 	/* a count that is a number, but a lie, must not close our files */
 	pass("2147483640", NULL);
-	ls = listeners_open(with_bind("127.0.0.1:0", NULL), &err);
+	ls = listeners_open(with_bind("127.0.0.1:0", NULL), NULL, &err);
 	MUST(ls != NULL);
 	listener_set_drop(ls);
 	MUST(count_fds() == fds);
 	setenv("LISTEN_PID", "self", 1);
 	setenv("LISTEN_FDS", "1", 1);
-	ls = listeners_open(with_default(), &err);
+	ls = listeners_open(with_default(), NULL, &err);
 	MUST(ls != NULL);
 	listener_set_drop(ls);
 }
@@ -329,7 +330,7 @@ pass_bad_names(void)
 	for (int fd = 3; fd <= 5; fd++)
 		put_listener(fd);
 	pass("3", "a b:\n:ok:more:and more");
-	ls = listeners_open(with_default(), &err);
+	ls = listeners_open(with_default(), NULL, &err);
 	MUST(ls != NULL);
 	MUST(listeners_for_slot(ls, 0, in, 3, &err) == 3);
 	MUST(strncmp(in[0].name, "127.0.0.1_", 10) == 0);
@@ -353,7 +354,7 @@ keep_passed(void)
 	put_listener(3);
 	put_listener(4);
 	pass("2", "web:api");
-	old = listeners_open(with_default(), &err);
+	old = listeners_open(with_default(), NULL, &err);
 	MUST(old != NULL);
 	/* As long as the configuration says nothing, they stay. */
 	now = plan_for(old, with_default(), &err);
@@ -397,7 +398,7 @@ lose_passed(void)
 
 	put_listener(3);
 	pass("1", NULL);
-	old = listeners_open(with_default(), &err);
+	old = listeners_open(with_default(), NULL, &err);
 	now = plan_for(old, with_bind("none", NULL), &err);
 	MUST(old != NULL && now != NULL);
 	listeners_retire(old, now);

@@ -129,7 +129,7 @@ Test(listener_slots, steers_v4_and_v6_on_one_socket)
 {
 	struct err		 err;
 	struct listener_set	*ls = listeners_open(with_bind("[::1]:0",
-				    NULL), &err);
+				    NULL), NULL, &err);
 
 	if (ls == NULL)
 		cr_skip_test("no IPv6 here");
@@ -200,7 +200,7 @@ race_for(struct conf *conf, const char *text, int wait_for, int tell,
 
 	if (read(wait_for, &byte, 1) != 0)
 		_exit(9);
-	ls = listeners_open(conf, &err);
+	ls = listeners_open(conf, NULL, &err);
 	if (ls != NULL && (listeners_for_slot(ls, 3, &in, 1, &err) != 1 ||
 	    strcmp(in.text, text) != 0))
 		_exit(9);

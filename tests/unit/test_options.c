@@ -73,17 +73,12 @@ Test(options, may_come_together_and_again)
 {
 	struct options	 o;
 	struct err	 err;
-	char		*cwd, *path;
 
 	cr_assert_eq(parse("muster -vvd -b :1 -b :2 -c x.ini -tT", &o, &err),
 	    0);
 	cr_expect_eq(o.nsettings, 5);
 	cr_expect_str_eq(o.settings[4].value, ":2");
-	cwd = getcwd(NULL, 0);
-	path = xasprintf("%s/x.ini", cwd);
-	cr_expect_str_eq(o.file, path, "absolute, for a reload");
-	free(path);
-	free(cwd);
+	cr_expect_str_eq(o.file, "x.ini", "conf_load() knows its folder");
 	cr_expect(o.test && o.dump);
 	cr_expect_not(o.help || o.version);
 	options_free(&o);

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -172,6 +173,23 @@ inode(int fd)
 	return st.st_ino;
 }
 
+static int
+ask(const struct survivors *found, const struct addr *addr, struct err *err)
+{
+	struct addrinfo		 hints = { .ai_flags = AI_NUMERICHOST };
+	struct addrinfo		*info = NULL;
+	struct survivors_ask	 ask = { .addr = addr };
+	int			 fd;
+
+	if (addr->host != NULL && getaddrinfo(addr->host, NULL, &hints,
+	    &info) == 0)
+		ask.sa = info->ai_addr;
+	fd = survivors_socket(found, &ask, err);
+	if (info != NULL)
+		freeaddrinfo(info);
+	return fd;
+}
+
 /* Does this address lead to a socket of theirs? Its inode, or 0. */
 static ino_t
 taken(const struct survivors *found, const char *text)
@@ -182,7 +200,7 @@ taken(const struct survivors *found, const char *text)
 	int		 fd;
 
 	cr_assert_eq(addr_parse(text, &addr, &err), 0, "%s", err.text);
-	fd = survivors_socket(found, &addr, &err);
+	fd = ask(found, &addr, &err);
 	if (fd != -1) {
 		cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 		ino = inode(fd);
@@ -415,7 +433,7 @@ as_nobody(const struct survivors *found, int port)
 		_exit(1);
 	snprintf(text, sizeof(text), "127.0.0.1:%d", port);
 	if (addr_parse(text, &addr, &err) == -1 ||
-	    survivors_socket(found, &addr, &err) != -1)
+	    ask(found, &addr, &err) != -1)
 		_exit(2);
 	_exit(strstr(err.text, "needs root") == NULL ? 3 : 0);
 }
