@@ -48,6 +48,33 @@ keepsake_child(struct supervise *s, const struct child *child)
 	mirror_child(s->p.mirror, &row);
 }
 
+/* A worker that shuts the channel of all of them makes us open another. */
+static bool
+inbox_is_new(const struct supervise *s)
+{
+	const struct setup_master	*figures = s->p.figures;
+
+	return memcmp(figures->inbox_fds, inbox_fds(s->inbox),
+	    sizeof(figures->inbox_fds)) != 0;
+}
+
+void
+keepsake_all(struct supervise *s)
+{
+	struct slot_saved	 row;
+	struct child		*child = NULL;
+	int			 slot;
+
+	while ((child = pool_next_child(s->pool, child)) != NULL)
+		keepsake_child(s, child);
+	for (slot = 0; pool_save_slot(s->pool, slot, &row); slot++)
+		mirror_slot(s->p.mirror, &row);
+}
+
+/*
+ * The pool comes last: it ends the turn. Only then a cell may be used again,
+ * so that no row is of two workers in one turn.
+ */
 void
 keepsake_turn(struct supervise *s)
 {
@@ -56,6 +83,8 @@ keepsake_turn(struct supervise *s)
 	struct child		*child;
 	int			 slot;
 
+	if (s->setup_due || inbox_is_new(s))
+		keepsake_setup(s);
 	while ((child = pool_next_changed(s->pool)) != NULL)
 		keepsake_child(s, child);
 	while ((slot = pool_next_changed_slot(s->pool)) != -1)
@@ -63,6 +92,19 @@ keepsake_turn(struct supervise *s)
 			mirror_slot(s->p.mirror, &row);
 	pool_save(s->pool, &pool);
 	mirror_pool(s->p.mirror, &pool);
+	while (s->nleft > 0)
+		board_release(s->board, s->left[--s->nleft]);
+}
+
+void
+keepsake_cell_left(struct supervise *s, int cell)
+{
+	if (s->nleft == s->left_room) {
+		s->left_room = s->left_room * 2 + 16;
+		s->left = xreallocarray(s->left, s->left_room,
+		    sizeof(*s->left));
+	}
+	s->left[s->nleft++] = cell;
 }
 
 /* ---- generations and listeners, when they change */
@@ -136,6 +178,7 @@ keepsake_setup(struct supervise *s)
 	const int		*inbox = inbox_fds(s->inbox);
 	struct setup_master	*figures = s->p.figures;
 
+	s->setup_due = false;
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
@@ -159,7 +202,7 @@ keepsake_board(struct supervise *s, struct err *err)
 {
 	const struct saved	*saved = s->p.saved;
 	int			*cells;
-	size_t			 i;
+	size_t			 i, n = 0;
 
 	if (saved == NULL) {
 		s->board = board_new(err);
@@ -168,11 +211,14 @@ keepsake_board(struct supervise *s, struct err *err)
 		keep_add(board_fd(s->board), KEEP_BOARD);
 		return 0;
 	}
-	cells = xcalloc(saved->nchildren + 1, sizeof(*cells));
+	cells = xcalloc(saved->nchildren + saved->nbirths + 1,
+	    sizeof(*cells));
 	for (i = 0; i < saved->nchildren; i++)
-		cells[i] = saved->children[i].pool.cell;
-	s->board = board_restore(saved->setup->master.board_fd, cells,
-	    saved->nchildren, err);
+		cells[n++] = saved->children[i].pool.cell;
+	for (i = 0; i < saved->nbirths; i++)
+		cells[n++] = saved->births[i].cell;
+	s->board = board_restore(saved->setup->master.board_fd, cells, n,
+	    err);
 	free(cells);
 	if (s->board == NULL)
 		return -1;
@@ -250,6 +296,4 @@ keepsake_workers(struct supervise *s)
 		if (entry.pidfd != -1)
 			reap_watch(s, row->pool.cell);
 	}
-	if (s->p.again)
-		reap_unknown(s);
 }

@@ -13,11 +13,18 @@ struct supervise;
 
 /* All that this turn has changed. At the end of each. */
 void		 keepsake_turn(struct supervise *s);
+/* All rows of workers and slots, changed or not. */
+void		 keepsake_all(struct supervise *s);
 /* A worker's row, for what the pool does not know of. */
 void		 keepsake_child(struct supervise *s,
 		    const struct child *child);
-/* Generations, listeners, descriptors: when they have changed. */
+/*
+ * Generations, listeners, descriptors: when they have changed. With setup_due
+ * of struct supervise it is done with the turn.
+ */
 void		 keepsake_setup(struct supervise *s);
+/* The worker of this cell is gone; released once that is written down. */
+void		 keepsake_cell_left(struct supervise *s, int cell);
 
 /* ---- taking up again, from s->p.saved; without it, a new one */
 

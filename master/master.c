@@ -52,7 +52,7 @@ struct master {
 	char			*next;		/* owned; version to become */
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
-	struct crash_saved	 crash;		/* the last; nr 0: none */
+	pid_t			 twin;		/* dumps a crash's core; 0 */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -223,8 +223,11 @@ become_next(struct master *m)
 	m->p.figures->exec_ms = clock_now_ms();
 	m->p.figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
-	supervise_write_down(m->supervise);
-	upgrade_exec(m->p.mirror, NULL, &err);
+	if (supervise_write_down(m->supervise))
+		upgrade_exec(m->p.mirror, NULL, &err);
+	else
+		err_set(&err, "the state could not be written down whole");
+	m->p.figures->reload_wanted = 0;
 	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
 	    log_str("msg", err.text));
 }
@@ -324,7 +327,7 @@ on_ready(void *arg)
 	m->p.parent = NULL;
 	m->p.figures->daemon_fd = -1;
 	reload_detached(supervise_reload(m->supervise));
-	supervise_write_down(m->supervise);
+	supervise_changed(m->supervise);
 }
 
 /* Which signals stop us: those are never lost, not even by a crash. */
@@ -359,6 +362,10 @@ on_stranger(void *arg, pid_t pid, const struct proc_death *death)
 {
 	struct master	*m = arg;
 
+	if (pid == m->twin) {
+		m->twin = 0;
+		return true;
+	}
 	return upgrade_exited(m->upgrade, pid, death);
 }
 
@@ -417,6 +424,25 @@ make_parts(struct master *m, struct err *err)
 	return 0;
 }
 
+/* All that nobody was told of: an image may crash before it can tell. */
+static void
+report_crashes(struct master *m)
+{
+	const struct saved		*saved = m->p.saved;
+	const struct crash_saved	*crash;
+	size_t				 i;
+
+	for (i = 0; i < saved->ncrashes; i++) {
+		crash = &saved->crashes[i];
+		if (crash->twin != 0)
+			m->twin = (pid_t)crash->twin;
+		if (crash->nr <= m->p.figures->crashes)
+			continue;
+		crash_report(crash, pool_live(supervise_pool(m->supervise)));
+		m->p.figures->crashes = (uint32_t)crash->nr;
+	}
+}
+
 struct master *
 master_new(const struct master_parts *parts, struct err *err)
 {
@@ -444,8 +470,10 @@ master_new(const struct master_parts *parts, struct err *err)
 		return NULL;
 	}
 	on_changed(m);
-	if (m->p.saved != NULL && m->p.saved->ncrashes > 0)
-		m->crash = m->p.saved->crashes[m->p.saved->ncrashes - 1];
+	if (parts->saved != NULL) {
+		report_crashes(m);
+		supervise_take_stock(m->supervise);
+	}
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -509,24 +537,17 @@ begin(struct master *m)
 		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
-	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
-		crash_report(&m->crash,
-		    pool_live(supervise_pool(m->supervise)));
-	/*
-	 * Who died while we were away is found by looking. So are signals that
-	 * the image before us counted: it may have read their records.
-	 */
-	if (m->p.how != HEAL_FRESH) {
-		supervise_reap(m->supervise);
+	/* Signals that the image before us counted may have no record left. */
+	if (m->p.how != HEAL_FRESH)
 		event_active(m->signals, EV_READ, 0);
-	}
 	if (m->gives_up)
 		request_stop(m, false);
-	else if (m->p.figures->reload_wanted)
+	else if (m->p.how != HEAL_CRASH && m->p.figures->reload_wanted)
 		reload_request(reload, "signal");
 	else if (m->p.how == HEAL_UPGRADE && !conf_is_program(conf_now(m)))
 		reload_request(reload, "upgrade");
 	m->p.figures->reload_wanted = 0;
+	supervise_changed(m->supervise);
 }
 
 const char *

@@ -22,6 +22,7 @@
 #include "master/keepsake.h"
 #include "master/listener.h"
 #include "master/mailbox.h"
+#include "master/mirror.h"
 #include "master/policy.h"
 #include "master/pool_save.h"
 #include "master/proc.h"
@@ -267,6 +268,7 @@ supervise_free(struct supervise *s)
 	mailroom_free(s->mailroom);
 	inbox_free(s->inbox);
 	board_free(s->board);
+	free(s->left);
 	free(s);
 }
 
@@ -326,11 +328,23 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 	reload_resume(s->reload, "adopt");
 }
 
-void
+/* With what was lost before, for it has not changed since. */
+bool
 supervise_write_down(struct supervise *s)
 {
-	keepsake_setup(s);
+	uint64_t	 lost = mirror_lost(s->p.mirror);
+
+	s->setup_due = true;
+	if (lost > 0)
+		keepsake_all(s);
 	keepsake_turn(s);
+	return mirror_lost(s->p.mirror) == lost;
+}
+
+void
+supervise_changed(struct supervise *s)
+{
+	s->setup_due = true;
 }
 
 const char *

@@ -119,7 +119,7 @@ Test(mirror, a_child_is_born_lives_and_is_gone)
 {
 	struct saved	*saved;
 
-	mirror_birth(mirror, 3, 7, 2);
+	mirror_birth(mirror, 3, 7, 2, 0);
 	saved = read_back();
 	cr_expect_eq(saved->nchildren, 0);
 	cr_assert_eq(saved->nbirths, 1);
