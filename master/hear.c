@@ -177,8 +177,10 @@ on_mail(void *arg, pid_t worker, const struct notify *said)
 	keep_status(entry, said);
 	keep_signs(s, child, entry, said);
 	if (said->ready && child_info(child)->state == CHILD_STARTING &&
-	    listens_to_ready(s, entry))
+	    listens_to_ready(s, entry)) {
 		is_ready(s, child);
+		keepsake_turn(s);	/* it is not said again */
+	}
 	if (said->stopping && child_info(child)->state == CHILD_READY)
 		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());
 	if (said->watchdog == NOTIFY_WATCHDOG_TRIGGER &&
@@ -200,6 +202,7 @@ on_ack(void *arg, pid_t worker)
 	if (child == NULL || child_info(child)->state != CHILD_STARTING)
 		return;
 	is_ready(s, child);
+	keepsake_turn(s);
 	supervise_run(s);
 }
 

@@ -237,7 +237,7 @@ Test(heal, a_crash_while_it_is_drained)
 {
 	rig_start(&r, "-w", "2", NULL);
 	rig_signal(&r, SIGWINCH);
-	cr_assert(eventually(rig_count(&r) == 0));
+	cr_assert(eventually(rig_log_count(&r, "worker.exit") == 2));
 	anew_crash(&r, SIGSEGV);
 	cr_expect(always_ms(rig_count(&r) == 0, 200));
 	rig_signal(&r, SIGHUP);
