@@ -165,7 +165,10 @@ bench: deps
 
 $(BUILD)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(ALLC) $(ALLLD) -o $@ $<
+	$(CC) $(ALLC) $(ALLLD) -o $@ $< $(filter %.o,$^)
+# Those with the exact client under way.
+$(BUILD)/bench/away $(BUILD)/bench/reload: $(filter-out %/main.o,$(EXACT)) \
+	   $(BUILD)/obj/tests/system/net.o
 
 # ---- checks
 
@@ -192,11 +195,14 @@ UNITS	:= muster.service muster@.service muster.socket
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin \
 	    $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5 \
 	    $(DESTDIR)$(PREFIX)/share/doc/muster \
 	    $(DESTDIR)$(UNITDIR)
 	install -m 755 $(BUILD)/muster $(DESTDIR)$(PREFIX)/sbin/muster
 	install -m 644 master/muster.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 master/muster-moving.7 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7/
 	install -m 644 common/muster.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
 	install -m 644 README.md LICENSE etc/muster.ini etc/muster.logrotate \
 	    $(DESTDIR)$(PREFIX)/share/doc/muster/
@@ -210,6 +216,7 @@ uninstall:
 	rm -f $(UNITS:%=$(DESTDIR)$(UNITDIR)/%) \
 	    $(DESTDIR)$(PREFIX)/sbin/muster \
 	    $(DESTDIR)$(PREFIX)/share/man/man8/muster.8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7/muster-moving.7 \
 	    $(DESTDIR)$(PREFIX)/share/man/man5/muster.conf.5
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/muster
 

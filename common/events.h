@@ -26,6 +26,8 @@ X(SIGNAL_IGNORED, "signal.ignored", INFO, "signal pid uid msg",		\
     "a signal came that changes nothing, and why")			\
 X(LISTEN_OPEN, "listen.open", INFO, "addr name fd backlog",		\
     "a socket listens")							\
+X(LISTEN_KEPT, "listen.kept", INFO, "addr fd",				\
+    "a socket that the service manager kept was taken back")		\
 X(LISTEN_BACKLOG, "listen.backlog", WARN, "addr backlog limit msg",	\
     "the kernel allows a shorter queue than asked for")			\
 X(LISTEN_NOTE, "listen.note", WARN, "addr name fd msg error",		\

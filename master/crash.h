@@ -18,7 +18,7 @@ struct crash_saved {		/* append only; at most STATE_CRASH_DATA */
 	int32_t	 sender;		/* pid if code <= 0 */
 	int32_t	 twin;			/* pid of the one that dumps core, 0 */
 	uint32_t nframes;
-	uint32_t spare;
+	uint32_t novice;		/* 1: of an upgrade, not in force yet */
 	uint64_t frames[CRASH_FRAMES];	/* less the load address */
 };
 

@@ -82,18 +82,18 @@ expect_child(void)
 		signal(SIGCHLD, SIG_DFL);
 }
 
-/* Sockets that were passed to the process the user started are for us. */
+/* What was meant for the process that the user started is for us. */
 static void
-inherit_passed(pid_t started)
+inherit_passed(const char *variable, pid_t started)
 {
-	const char	*passed = getenv("LISTEN_PID");
+	const char	*passed = getenv(variable);
 	char		 pid[16];
 
 	snprintf(pid, sizeof(pid), "%d", (int)started);
 	if (passed == NULL || strcmp(passed, pid) != 0)
 		return;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	setenv("LISTEN_PID", pid, 1);
+	setenv(variable, pid, 1);
 }
 
 struct daemon_parent *
@@ -125,7 +125,8 @@ daemon_start(struct err *err)
 	}
 	setsid();
 	fd_null(STDIN_FILENO);
-	inherit_passed(started);
+	inherit_passed("LISTEN_PID", started);
+	inherit_passed("WATCHDOG_PID", started);
 	parent = xcalloc(1, sizeof(*parent));
 	parent->fd = pair[1];
 	return parent;

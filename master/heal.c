@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include "master/state.h"
 
 #define STACK_SIZE	((size_t)65536)
+#define SPARE_FDS	16
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED	true
@@ -207,7 +209,6 @@ heal_first(int argc, char **argv, struct err *err)
 	heal_find_origin();
 	find_path();
 	c = capsule_open();
-	getrlimit(RLIMIT_NOFILE, &c->nofile);
 	c->own = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	capsule_close();
 	if (heal_origin().how != HEAL_FRESH && heal_origin().how != HEAL_TRIAL &&
@@ -273,24 +274,36 @@ heal_trial_environ(int state_fd, int reply_fd)
 	return environ_with(variable);
 }
 
-int
-heal_exec(const char *path, int binary, int state_fd)
+/*
+ * Are there some to spare? The linker, which opens libraries, ends the process
+ * when there is none.
+ */
+static bool
+has_spare_fds(void)
 {
-	char		  variable[CAPSULE_STATE];
+	int	 fds[SPARE_FDS], n = 0, saved;
+
+	while (n < SPARE_FDS &&
+	    (fds[n] = fcntl(capsule.in.own, F_DUPFD_CLOEXEC, 0)) != -1)
+		n++;
+	saved = errno;
+	if (n == SPARE_FDS)
+		saved = 0;
+	while (n-- > 0)
+		close(fds[n]);
+	errno = saved;
+	return saved == 0;
+}
+
+/* Path NULL: that of the descriptor. -1 with errno. */
+static int
+become(const char *path, int binary, int state_fd, char *variable)
+{
 	char		**envp = environ_with(variable);
-	struct rlimit	  limit;
 	sigset_t	  old;
 	int		  saved;
 
-	if (path != NULL)
-		snprintf(variable, sizeof(variable), HEAL_VARIABLE
-		    "=%d:%s:%d", state_fd, heal_how_names[HEAL_UPGRADE],
-		    capsule.in.own);
-	else
-		state_text(variable, state_fd, HEAL_BACK);
-	getrlimit(RLIMIT_NOFILE, &limit);
 	sigq_block(&old);
-	setrlimit(RLIMIT_NOFILE, &capsule.in.nofile);
 	keep_expose();
 	fd_cloexec(state_fd, false);
 	if (path != NULL) {
@@ -303,9 +316,30 @@ heal_exec(const char *path, int binary, int state_fd)
 	fd_cloexec(capsule.in.own, true);
 	fd_cloexec(state_fd, true);
 	keep_hide();
-	setrlimit(RLIMIT_NOFILE, &limit);
 	sigq_unblock(&old);
 	free(envp);
 	errno = saved;
 	return -1;
+}
+
+int
+heal_exec(const char *path, int state_fd)
+{
+	char	 variable[CAPSULE_STATE];
+
+	if (!has_spare_fds())
+		return -1;
+	snprintf(variable, sizeof(variable), HEAL_VARIABLE "=%d:%s:%d",
+	    state_fd, heal_how_names[HEAL_UPGRADE], capsule.in.own);
+	return become(path, -1, state_fd, variable);
+}
+
+int
+heal_exec_back(int binary, int state_fd, const char *why)
+{
+	char	 variable[CAPSULE_STATE + sizeof(((struct err *)0)->text)];
+
+	snprintf(variable, sizeof(variable), HEAL_VARIABLE "=%d:%s:%s",
+	    state_fd, heal_how_names[HEAL_BACK], why);
+	return become(NULL, binary, state_fd, variable);
 }

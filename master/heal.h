@@ -13,7 +13,8 @@
  * crash within a minute asks its successor to give up.
  */
 
-/* How this image came to be: MUSTER_STATE=FD:HOW[:FD] in the environment. */
+/* How this image came to be: MUSTER_STATE=FD:HOW[:FD], for "back" FD:HOW:WHY,
+ * in the environment. */
 enum heal_how {
 	HEAL_FRESH,		/* started by somebody */
 	HEAL_CRASH,		/* after a crash */
@@ -29,13 +30,13 @@ struct heal_origin {
 	int		 state_fd;	/* the caller's now; -1: fresh */
 	int		 reply_fd;	/* the caller's; of a trial, else -1 */
 	int		 back_fd;	/* the caller's; the old image of an upgrade */
+	const char	*why;		/* of HEAL_BACK; "": it crashed */
 	char		 warning[128];	/* "": none; it was forged, and how */
 };
 
 /*
  * The very first thing in main(): keeps copies of argv and the environment
- * (without MUSTER_STATE, which it removes), the limit of descriptors and a
- * descriptor of the binary. After an exec it lets fault signals in (all others
+ * (without MUSTER_STATE, which it removes) and a descriptor of the binary. After an exec it lets fault signals in (all others
  * stay blocked until sigq_reopen()) and arms the handler: a crash before
  * heal_arm() begins anew from the old state, after an upgrade with the old
  * image. -1 with err: there is no healing.
@@ -81,11 +82,12 @@ void		 heal_set_path(const char *path);
 
 /*
  * For upgrade.c: become the image at path, with MUSTER_STATE=state_fd:upgrade
- * and the original environment and limit of descriptors, or with path NULL
- * that of the descriptor binary, for :back. Returns only on failure: -1 with
- * errno, all as before.
+ * and the original environment, or that of the descriptor binary, with
+ * :back:why. Return only on failure: -1 with errno, all as before. Without
+ * some descriptors to spare, which a new image needs, it is EMFILE.
  */
-int		 heal_exec(const char *path, int binary, int state_fd);
+int		 heal_exec(const char *path, int state_fd);
+int		 heal_exec_back(int binary, int state_fd, const char *why);
 /* The environment for a trial; freed with free(). */
 char		**heal_trial_environ(int state_fd, int reply_fd);
 

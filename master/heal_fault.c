@@ -1,4 +1,3 @@
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <fcntl.h>
 #include <string.h>
@@ -55,6 +54,16 @@ die(int signo, const siginfo_t *info)
 
 /* ---- the record */
 
+/*
+ * A new image that has not taken over yet: the one before it goes on, however
+ * often it is tried.
+ */
+static bool
+is_novice(void)
+{
+	return capsule.in.binary != capsule.in.own;
+}
+
 static void
 describe(struct crash_saved *crash, int signo, const siginfo_t *info)
 {
@@ -66,6 +75,7 @@ describe(struct crash_saved *crash, int signo, const siginfo_t *info)
 	crash->wall_ms = (int64_t)wall.tv_sec * 1000 +
 	    wall.tv_nsec / 1000000;
 	crash->signal = signo;
+	crash->novice = is_novice() ? 1 : 0;
 	crash->code = info->si_code;
 	if (info->si_code > 0)
 		crash->addr = (uint64_t)(uintptr_t)info->si_addr;
@@ -90,7 +100,7 @@ number(struct crash_saved *crash)
 		state_fit(&before, sizeof(before), row.data, row.len);
 		if (before.nr >= crash->nr)
 			crash->nr = before.nr + 1;
-		if (before.mono_ms <= crash->mono_ms &&
+		if (before.novice == 0 && before.mono_ms <= crash->mono_ms &&
 		    before.mono_ms > crash->mono_ms - GUARD_MS)
 			recent++;
 	}
@@ -159,7 +169,6 @@ become(bool give_up)
 	char	**envp = give_up ? capsule.in.on_give_up :
 		    capsule.in.on_crash;
 
-	setrlimit(RLIMIT_NOFILE, &capsule.in.nofile);
 	if (capsule.in.keeps != NULL)
 		keep_expose_rows(capsule.in.keeps);
 	else
@@ -196,7 +205,7 @@ heal_on_fault(int signo, siginfo_t *info, void *context)
 	if (!inside) {
 		inside = 1;
 		describe(&crash, signo, info);
-		give_up = number(&crash) >= GUARD_MAX;
+		give_up = number(&crash) >= GUARD_MAX && !is_novice();
 		record(&crash);
 		if (capsule.in.core) {
 			if (fork_twin(&crash)) {

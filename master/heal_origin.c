@@ -19,7 +19,8 @@ const char *const	 heal_how_names[HEAL_HOWS] = {
 	[HEAL_BACK] = "back", [HEAL_TRIAL] = "trial",
 };
 
-static struct heal_origin	 origin = { HEAL_FRESH, -1, -1, -1, "" };
+static struct heal_origin	 origin = { HEAL_FRESH, -1, -1, -1, "", "" };
+
 static int
 forged(const char *why)
 {
@@ -28,13 +29,23 @@ forged(const char *why)
 	return -1;
 }
 
+static enum heal_how
+how_of(const char *word)
+{
+	int	 how;
+
+	for (how = HEAL_CRASH; how < HEAL_HOWS; how++)
+		if (strcmp(word, heal_how_names[how]) == 0)
+			return (enum heal_how)how;
+	return HEAL_FRESH;
+}
+
 /* "7:trial:9": the state, how, and the second descriptor, or -1. */
 static int
 parse(char *text, int *state_fd, enum heal_how *how, int *second)
 {
 	char	*end, *word;
 	long	 fd;
-	int	 i;
 
 	fd = strtol(text, &end, 10);
 	if (end == text || *end != ':' || fd <= STDERR_FILENO || fd > INT_MAX)
@@ -42,16 +53,17 @@ parse(char *text, int *state_fd, enum heal_how *how, int *second)
 	*state_fd = (int)fd;
 	word = end + 1;
 	*second = -1;
-	if ((end = strchr(word, ':')) != NULL) {
+	if ((end = strchr(word, ':')) != NULL)
 		*end++ = '\0';
+	*how = how_of(word);
+	if (end != NULL && *how == HEAL_BACK)
+		origin.why = xstrdup(end);
+	else if (end != NULL) {
 		fd = strtol(end, &end, 10);
 		if (*end != '\0' || fd <= STDERR_FILENO || fd > INT_MAX)
 			return -1;
 		*second = (int)fd;
 	}
-	for (i = HEAL_CRASH; i < HEAL_HOWS; i++)
-		if (strcmp(word, heal_how_names[i]) == 0)
-			*how = (enum heal_how)i;
 	return *how == HEAL_FRESH ? -1 : 0;
 }
 

@@ -1,7 +1,6 @@
 #ifndef MUSTER_HEAL_PRIV_H
 #define MUSTER_HEAL_PRIV_H
 
-#include <sys/resource.h>
 #include <sys/types.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,7 +24,6 @@ struct capsule {
 	int			 binary;	/* O_PATH; what to become */
 	int			 own;		/* O_PATH; what we are */
 	const struct keep_row	*keeps;		/* NULL: keep.c knows */
-	struct rlimit		 nofile;	/* at the start */
 	char			**argv;
 	char			**on_crash, **on_give_up;	/* environments */
 	char			 crash_text[CAPSULE_STATE];

@@ -155,6 +155,12 @@ listener_text(const struct listener *l)
 	return l->text;
 }
 
+const char *
+listener_name(const struct listener *l)
+{
+	return l->name;
+}
+
 enum addr_kind
 listener_kind(const struct listener *l)
 {

@@ -46,8 +46,8 @@ int			 listeners_resolvable(const struct conf *conf,
  * The first start: bind and listen, every address of conf, in order; host
  * names are resolved here, and may block. Uses LISTEN_FDS (sd_listen_fds(3))
  * when conf gives no bind, closes those sockets with a warning when it does,
- * and unsets the variables. What was found before (below; or NULL) is used
- * where conf asks for its address. Applied, see listeners_apply(). All or
+ * and unsets the variables. What was found before (below; or NULL), and what
+ * the service manager kept for us, is used where conf asks for its address. Applied, see listeners_apply(). All or
  * nothing: NULL with err, which names the address.
  */
 struct listener_set	*listeners_open(const struct conf *conf,
@@ -165,6 +165,8 @@ bool			 listener_unused(const struct listener *listener);
 /* Its number, never given again, also after an exec; where it listens. */
 uint32_t		 listener_id(const struct listener *listener);
 const char		*listener_text(const struct listener *listener);
+/* Its name in the set that was put into force last. */
+const char		*listener_name(const struct listener *listener);
 /* Of whom: ADDR_FD is somebody else's. */
 enum addr_kind		 listener_kind(const struct listener *listener);
 /* When it began to refuse, monotonic ms; -1: it does not. */
@@ -188,6 +190,20 @@ void			 listener_steer(struct listener *listener,
 			    const bool *ready, int count);
 /* The accept queue is cut off (shutdown(2)): a retired abstract socket. */
 void			 listener_shut(struct listener *listener);
+
+/* ---- with the service manager (store.h) */
+
+#define LISTENER_STORE_NAME	256
+
+/*
+ * Under which name it is kept, given its name in a set. False: it is not one
+ * that is kept.
+ */
+bool			 listener_store_name(const struct listener *listener,
+			    const char *name, char out[LISTENER_STORE_NAME]);
+/* Names of those that were kept, and listeners_open() had no use for; NULL
+ * ends them. */
+const char		*listeners_unwanted(size_t nr);
 
 /* ---- over an exec of the master */
 

@@ -181,30 +181,6 @@ is_bound(const struct conf_listen *conf, int fd)
 	return false;
 }
 
-/*
- * The user says where to listen: what the service manager passed is not for
- * us. Only listening sockets are closed: of our own there are none yet, so a
- * wrong count cannot hit a descriptor that we need.
- */
-static void
-close_passed(const struct conf_listen *conf, int count)
-{
-	int	 closed = 0, max = (int)sysconf(_SC_OPEN_MAX);
-	char	*msg;
-
-	for (int fd = FIRST_FD; fd < FIRST_FD + count && fd < max; fd++)
-		if (!is_bound(conf, fd) && inherit_unfit(fd) == NULL) {
-			close(fd);
-			closed++;
-		}
-	if (closed == 0)
-		return;
-	msg = xasprintf("bind is given: closed the %d socket%s passed in "
-	    "LISTEN_FDS", closed, closed == 1 ? "" : "s");
-	log_event(EV_LISTEN_NOTE, log_str("msg", msg));
-	free(msg);
-}
-
 /* Take the next name off *names, NULL if there is none or it is unfit. */
 static const char *
 next_name(char **names)
@@ -219,39 +195,74 @@ next_name(char **names)
 	return name;
 }
 
+/*
+ * The user says where to listen: what the service manager passed is not for
+ * us. Only listening sockets are closed: of our own there are none yet, so a
+ * wrong count cannot hit a descriptor that we need.
+ */
 static int
-adopt_passed(struct plan *plan, int count, struct err *err)
+close_passed(const struct conf_listen *conf, int fd)
 {
-	const char	*given = getenv("LISTEN_FDNAMES");
+	if (is_bound(conf, fd) || inherit_unfit(fd) != NULL)
+		return 0;
+	close(fd);
+	return 1;
+}
+
+static void
+note_closed(int closed)
+{
+	char	*msg;
+
+	if (closed == 0)
+		return;
+	msg = xasprintf("bind is given: closed the %d socket%s passed in "
+	    "LISTEN_FDS", closed, closed == 1 ? "" : "s");
+	log_event(EV_LISTEN_NOTE, log_str("msg", msg));
+	free(msg);
+}
+
+static int
+adopt_passed(struct plan *plan, int fd, const char *name, struct err *err)
+{
+	const char	*why = inherit_unfit(fd);
+
+	if (why != NULL)
+		return err_set(err, "cannot listen on fd:%d, passed in "
+		    "LISTEN_FDS: %s", fd, why);
+	return adopt(plan, fd, NULL, name, err);
+}
+
+/* Ours that were kept are put aside, the others adopted, or closed. */
+static int
+sort_passed(struct plan *plan, int count, struct err *err)
+{
+	const char	*given = getenv("LISTEN_FDNAMES"), *name;
 	char		*names = given == NULL ? NULL : xstrdup(given);
 	char		*rest = names;
-	int		 r = 0;
+	int		 max = (int)sysconf(_SC_OPEN_MAX), end = FIRST_FD;
+	int		 closed = 0, r = 0;
 
-	for (int i = 0; i < count && r == 0; i++) {
-		const char	*name = next_name(&rest);
-		const char	*why = inherit_unfit(FIRST_FD + i);
-
-		if (why != NULL)
-			r = err_set(err, "cannot listen on fd:%d, passed in "
-			    "LISTEN_FDS: %s", FIRST_FD + i, why);
+	end += plan->conf->bind_given && count > max ? max : count;
+	for (int fd = FIRST_FD; fd < end && r == 0; fd++) {
+		name = next_name(&rest);
+		if (!is_bound(plan->conf, fd) && stored_is(fd, name))
+			stored_add(plan, fd, name);
+		else if (plan->conf->bind_given)
+			closed += close_passed(plan->conf, fd);
 		else
-			r = adopt(plan, FIRST_FD + i, NULL, name, err);
+			r = adopt_passed(plan, fd, name, err);
 	}
 	free(names);
-	return r == -1 ? -1 : count;
+	note_closed(closed);
+	return r == -1 ? -1 : (int)plan->set->count;
 }
 
 int
 inherit_listen_fds(struct plan *plan, struct err *err)
 {
-	int	 count = count_passed();
+	int	 count = sort_passed(plan, count_passed(), err);
 
-	if (plan->conf->bind_given) {
-		close_passed(plan->conf, count);
-		count = 0;
-	} else if (count > 0) {
-		count = adopt_passed(plan, count, err);
-	}
 	inherit_forget();
 	return count;
 }

@@ -11,7 +11,8 @@
  * For listener.c and its parts alone: listener_set.c makes sets and plans,
  * listener_tcp.c, listener_unix.c and listener_inherit.c each know how one
  * kind of socket comes about, listener_found.c what to do with one that is
- * there, listener_saved.c how it survives an exec.
+ * there, listener_stored.c where those are that the service manager kept,
+ * listener_saved.c how it survives an exec.
  */
 struct listener_options {
 	int	 backlog;
@@ -64,6 +65,8 @@ struct plan {
 	const struct conf_listen	*conf;
 	const struct resolved		*resolved;
 	struct listener_options		 options;
+	struct stored			*stored;	/* owned; kept for us */
+	size_t				 nstored;
 };
 
 /*
@@ -77,6 +80,9 @@ void		 listener_own(struct listener *listener, int fd);
 uint32_t	 listener_id_next(void);
 /* It had another number before the exec; new ones come after all of them. */
 void		 listener_renumber(struct listener *listener, uint32_t id);
+
+/* Can it serve again, if it is asked to? */
+bool		 listener_usable(const struct listener *listener);
 
 /* The same host, whatever the port? */
 bool		 same_host(const struct sockaddr *a, const struct sockaddr *b);
@@ -141,6 +147,18 @@ int		 inherit_check(const struct conf_listen *conf,
  * adopted, or -1 with err.
  */
 int		 inherit_listen_fds(struct plan *plan, struct err *err);
+/*
+ * Is it one that the service manager kept for us under that name (or NULL)?
+ * Such ones are put aside in the plan, which then has fd. With names resolved,
+ * those that conf asks for become listeners in a set, the caller's, where
+ * plan_keep() finds them; the others are shut down and closed, with a warning.
+ * stored_free() closes all that are still aside.
+ */
+bool		 stored_is(int fd, const char *name);
+void		 stored_add(struct plan *plan, int fd, const char *name);
+struct listener_set	*stored_take(struct plan *plan);
+void		 stored_free(struct plan *plan);
+
 /* LISTEN_FDS and its like are not for us, nor for anybody we start. */
 void		 inherit_forget(void);
 

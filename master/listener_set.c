@@ -120,8 +120,8 @@ same_port(const struct sockaddr *a, const struct sockaddr *b)
 }
 
 /* Can it serve again, if it is asked to? */
-static bool
-is_usable(const struct listener *l)
+bool
+listener_usable(const struct listener *l)
 {
 	return !l->stuck && (l->kind != ADDR_UNIX || l->dir != -1);
 }
@@ -132,7 +132,7 @@ fits(const struct listener *l, const struct addr *addr,
 {
 	const struct sockaddr	*bound = (const struct sockaddr *)&l->sa;
 
-	if (l->kind != addr->kind || l->given || !is_usable(l))
+	if (l->kind != addr->kind || l->given || !listener_usable(l))
 		return false;
 	if (by_key)
 		return strcmp(l->key, addr->text) == 0 &&
@@ -173,7 +173,7 @@ keep_given(struct plan *plan)
 	struct listener	*l = NULL;
 
 	while ((l = listener_next(l)) != NULL)
-		if (l->given && is_usable(l))
+		if (l->given && listener_usable(l))
 			set_add(plan->set, listener_hold(l), l->name);
 	return plan->set->count;
 }
@@ -183,11 +183,9 @@ keep_given(struct plan *plan)
  * is served, too. Behind those that conf counts.
  */
 static void
-keep_others(struct plan *plan)
+keep_others(struct plan *plan, const struct listener_set *found)
 {
-	const struct listener_set	*found = plan->current;
-
-	for (size_t i = 0; found != NULL && i < found->count; i++)
+	for (size_t i = 0; i < found->count; i++)
 		if (!listener_set_has(plan->set, found->list[i].listener))
 			set_add(plan->set, listener_hold(
 			    found->list[i].listener), found->list[i].name);
@@ -283,6 +281,7 @@ listeners_open(const struct conf *conf, const struct listener_set *found,
 {
 	struct resolved	*resolved = NULL;
 	struct plan	 plan = plan_of(conf, found, NULL);
+	struct listener_set *stored;
 	int		 adopted = -1;
 
 	plan.first = true;
@@ -291,12 +290,18 @@ listeners_open(const struct conf *conf, const struct listener_set *found,
 	if (adopted == 0 && (resolved = resolve_now(conf, err)) == NULL)
 		adopted = -1;
 	if (adopted == -1) {
+		stored_free(&plan);
 		listener_set_drop(plan.set);
 		return NULL;
 	}
 	plan.resolved = resolved;
-	if (adopted == 0 && (plan.set = fulfil(&plan, err)) != NULL)
-		keep_others(&plan);
+	stored = stored_take(&plan);
+	if (plan.current == NULL && stored->count > 0)
+		plan.current = stored;
+	if (adopted == 0 && (plan.set = fulfil(&plan, err)) != NULL &&
+	    found != NULL)
+		keep_others(&plan, found);
+	listener_set_drop(stored);
 	resolved_free(resolved);
 	if (plan.set != NULL)
 		listeners_apply(plan.set, conf);

@@ -30,6 +30,7 @@
 #include "master/reload.h"
 #include "master/saved.h"
 #include "master/sigq.h"
+#include "master/store.h"
 #include "master/supervise.h"
 #include "master/systemd.h"
 #include "master/upgrade.h"
@@ -37,7 +38,7 @@
 /* "stopped as asked, but some worker had to be killed" */
 #define EXIT_KILLED		1
 /* How often a manager is asked for more time, while the start goes on. */
-#define SLOW_MS			10000
+#define SLOW_MS			5000
 /* A deadline this far behind says that the pool does not get its turn. */
 #define OVERDUE_MS		5000
 
@@ -46,13 +47,15 @@ struct master {
 	struct event_base	*base;
 	struct event		*signals;
 	struct event		*slow;		/* until the pool is ready */
+	struct event		*become;	/* the binary that was tried */
 	struct supervise	*supervise;
 	struct systemd		*systemd;	/* or NULL */
+	struct store		*store;		/* or NULL */
 	struct upgrade		*upgrade;
-	char			*next;		/* owned; version to become */
+	char			*proven;	/* owned; its version, until then */
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
-	pid_t			 twin;		/* dumps a crash's core; 0 */
+	struct crash_saved	 crash;		/* the last; nr 0: none */
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -149,7 +152,7 @@ request_upgrade(struct master *m)
 
 	if (!running(m))
 		err_set(&err, "stopping: ignored");
-	else if (upgrade_running(m->upgrade))
+	else if (upgrade_running(m->upgrade) || m->proven != NULL)
 		err_set(&err, "another one is being tried: ignored");
 	else if (upgrade_start(m->upgrade, NULL,
 	    conf_now(m)->worker.upgrade_timeout, &err) == 0) {
@@ -189,63 +192,71 @@ master_request(struct master *m, enum wish wish, int64_t arg)
 
 /* ---- upgrade */
 
+static void
+upgrade_failed(const char *why)
+{
+	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
+	    log_str("msg", why));
+}
+
 /*
- * Its answer comes with a death, in the middle of a turn, which may have other
- * orders to follow: only when all of them are done it is the new one's turn.
+ * It ended among other children, in the middle of a turn that has more to do:
+ * a wish that was taken and not acted on would be lost with this image.
  */
 static void
 on_tried(void *arg, const char *version, const char *why)
 {
 	struct master	*m = arg;
 
-	if (version != NULL) {
-		free(m->next);
-		m->next = xstrdup(version);
+	if (version == NULL) {
+		upgrade_failed(why);
 		return;
 	}
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", why));
+	free(m->proven);
+	m->proven = xstrdup(version);
+	event_active(m->become, 0, 0);
 }
 
 /*
  * The new binary could go on from here: let it. All that happened so far is
- * written down at the end of a turn, and this is one.
+ * written down at the end of a turn, and this is the last one.
  */
 static void
-become_next(struct master *m)
+become(struct master *m, struct err *err)
 {
-	struct err	 err;
+	struct setup_master	*figures = m->p.figures;
 
+	supervise_run(m->supervise);
 	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
-	    log_str("version", m->next));
-	free(m->next);
-	m->next = NULL;
-	m->p.figures->exec_ms = clock_now_ms();
-	m->p.figures->reload_wanted =
+	    log_str("version", m->proven));
+	figures->exec_ms = clock_now_ms();
+	figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
 	if (supervise_write_down(m->supervise))
-		upgrade_exec(m->p.mirror, NULL, &err);
+		upgrade_exec(m->p.mirror, NULL, err);
 	else
-		err_set(&err, "the state could not be written down whole");
-	m->p.figures->reload_wanted = 0;
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", err.text));
+		err_set(err, "the state could not be written down whole");
+	/* Still here. The reload goes on as it was. */
+	figures->reload_wanted = 0;
+	figures->exec_ms = 0;
+	supervise_write_down(m->supervise);
 }
 
 static void
-end_turn(struct master *m)
+on_become(evutil_socket_t fd, short what, void *arg)
 {
-	supervise_run(m->supervise);
-	if (m->next == NULL)
-		return;
-	if (running(m)) {
-		become_next(m);
-		return;
-	}
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", "stopping"));
-	free(m->next);
-	m->next = NULL;
+	struct master	*m = arg;
+	struct err	 err;
+
+	(void)fd;
+	(void)what;
+	if (running(m))
+		become(m, &err);
+	else
+		err_set(&err, "stopping");
+	upgrade_failed(err.text);
+	free(m->proven);
+	m->proven = NULL;
 }
 
 /* ---- signals */
@@ -305,7 +316,7 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 	log_hold();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
-	end_turn(m);
+	supervise_run(m->supervise);
 }
 
 /* ---- life */
@@ -330,7 +341,10 @@ on_ready(void *arg)
 	supervise_changed(m->supervise);
 }
 
-/* Which signals stop us: those are never lost, not even by a crash. */
+/*
+ * Which signals stop us: those are never lost, not even by a crash. Which
+ * sockets the service manager keeps for the next start.
+ */
 static void
 on_changed(void *arg)
 {
@@ -344,6 +358,7 @@ on_changed(void *arg)
 		    effects[kind] == EFFECT_FAST_STOP)
 			stops |= UINT32_C(1) << kind;
 	sigq_set_stops(stops);
+	store_set(m->store, generations_now(m->p.generations)->sockets);
 }
 
 /* The manager above us gives a start so much time; it may be a slow one. */
@@ -354,7 +369,7 @@ on_slow(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	systemd_extend(m->systemd, 3 * SLOW_MS * 1000);
+	systemd_extend(m->systemd, 6 * SLOW_MS * 1000);
 }
 
 static bool
@@ -362,8 +377,8 @@ on_stranger(void *arg, pid_t pid, const struct proc_death *death)
 {
 	struct master	*m = arg;
 
-	if (pid == m->twin) {
-		m->twin = 0;
+	if (pid == m->crash.twin) {
+		m->crash.twin = 0;
 		return true;
 	}
 	return upgrade_exited(m->upgrade, pid, death);
@@ -386,6 +401,7 @@ on_ended(void *arg)
 	struct master	*m = arg;
 
 	m->over = true;
+	store_set(m->store, generations_now(m->p.generations)->sockets);
 	event_base_loopbreak(m->base);
 }
 
@@ -419,7 +435,10 @@ make_parts(struct master *m, struct err *err)
 		return -1;
 	m->upgrade = upgrade_new(m->base, PRIORITY_FACTS, m->p.mirror,
 	    on_tried, m);
-	if ((m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m)) == NULL)
+	m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m);
+	m->become = evtimer_new(m->base, on_become, m);
+	if (m->slow == NULL || m->become == NULL ||
+	    event_priority_set(m->become, PRIORITY_FACTS) == -1)
 		return err_set(err, "cannot make the master's timers");
 	return 0;
 }
@@ -434,12 +453,13 @@ report_crashes(struct master *m)
 
 	for (i = 0; i < saved->ncrashes; i++) {
 		crash = &saved->crashes[i];
-		if (crash->twin != 0)
-			m->twin = (pid_t)crash->twin;
+		m->crash = *crash;
 		if (crash->nr <= m->p.figures->crashes)
 			continue;
-		crash_report(crash, pool_live(supervise_pool(m->supervise)));
 		m->p.figures->crashes = (uint32_t)crash->nr;
+		if (crash->novice == 0)		/* else: say_back() */
+			crash_report(crash, pool_live(supervise_pool(
+			    m->supervise)));
 	}
 }
 
@@ -465,10 +485,14 @@ master_new(const struct master_parts *parts, struct err *err)
 	}
 	m->systemd = systemd_new(m->base, PRIORITY_FACTS,
 	    parts->how != HEAL_FRESH, is_healthy, m);
+	if (parts->parent != NULL)
+		systemd_main_pid(m->systemd);
 	if (make_parts(m, err) == -1) {
 		master_free(m);
 		return NULL;
 	}
+	m->store = store_new(m->systemd,
+	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
 	if (parts->saved != NULL) {
 		report_crashes(m);
@@ -492,12 +516,15 @@ master_free(struct master *m)
 		event_free(m->signals);
 	if (m->slow != NULL)
 		event_free(m->slow);
+	if (m->become != NULL)
+		event_free(m->become);
+	free(m->proven);
 	upgrade_free(m->upgrade);
 	if (m->supervise != NULL)
 		supervise_free(m->supervise);
+	store_free(m->store);
 	systemd_free(m->systemd);
 	event_base_free(m->base);
-	free(m->next);
 	free(m);
 }
 
@@ -513,12 +540,49 @@ exit_code(const struct master *m)
 	return pool_killed_any(pool) ? EXIT_KILLED : 0;
 }
 
-/* How we came to be says what is to be done first. */
+/* The image before us was to be our successor, and could not go on. */
 static void
-begin(struct master *m)
+say_back(const struct master *m)
 {
-	const struct timeval	 slow = clock_timeval(SLOW_MS);
-	struct reload		*reload = supervise_reload(m->supervise);
+	struct heal_origin	 origin = heal_origin();
+	struct err		 err;
+
+	if (origin.why[0] != '\0')
+		err_set(&err, "it could not go on, we are back: %s",
+		    origin.why);
+	else
+		err_set(&err, "it crashed (SIG%s) before it could go on, we "
+		    "are back", sigabbrev_np(m->crash.signal) == NULL ? "?" :
+		    sigabbrev_np(m->crash.signal));
+	upgrade_failed(err.text);
+}
+
+/*
+ * Workers of the image before us that run its code. Those of a drained pool
+ * come with the next reload, which is not this one.
+ */
+static bool
+has_old_workers(const struct master *m)
+{
+	return !conf_is_program(conf_now(m)) &&
+	    !pool_drained(supervise_pool(m->supervise));
+}
+
+/*
+ * Did an upgrade bring us here? Also when we crashed right after we had taken
+ * over, and could tell nobody.
+ */
+static bool
+is_upgraded(const struct master *m)
+{
+	return m->p.how == HEAL_UPGRADE ||
+	    (m->p.how == HEAL_CRASH && m->p.figures->exec_ms != 0);
+}
+
+static void
+say_origin(const struct master *m)
+{
+	int	 live = pool_live(supervise_pool(m->supervise));
 
 	if (m->p.how == HEAL_FRESH)
 		log_event(EV_MASTER_START, log_int("pid", getpid()),
@@ -526,28 +590,38 @@ begin(struct master *m)
 		    log_str("name", conf_now(m)->master.name),
 		    log_int("workers", conf_now(m)->pool.workers));
 	if (m->p.how == HEAL_BACK)
-		log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-		    log_str("msg", "the new binary could not go on from our "
-		    "state: the old one does"));
-	if (m->p.how == HEAL_UPGRADE)
+		say_back(m);
+	if (is_upgraded(m))
 		log_event(EV_UPGRADE_DONE, log_int("pid", getpid()),
 		    log_str("version", MUSTER_VERSION),
-		    log_int("workers",
-		    pool_live(supervise_pool(m->supervise))),
-		    log_ms("away", clock_now_ms() - m->p.figures->exec_ms));
+		    log_int("workers", live), log_ms("away",
+		    clock_now_ms() - m->p.figures->exec_ms));
+}
+
+/* How we came to be says what is to be done first. */
+static void
+begin(struct master *m)
+{
+	const struct timeval	 slow = clock_timeval(SLOW_MS);
+	struct setup_master	*figures = m->p.figures;
+	bool			 wanted = figures->reload_wanted != 0;
+	bool			 renew = is_upgraded(m) && has_old_workers(m);
+
+	say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
 	/* Signals that the image before us counted may have no record left. */
 	if (m->p.how != HEAL_FRESH)
 		event_active(m->signals, EV_READ, 0);
+	/* First: should a reload crash us, it is not to be repeated. */
+	figures->reload_wanted = 0;
+	figures->exec_ms = 0;
+	supervise_write_down(m->supervise);
 	if (m->gives_up)
 		request_stop(m, false);
-	else if (m->p.how != HEAL_CRASH && m->p.figures->reload_wanted)
-		reload_request(reload, "signal");
-	else if (m->p.how == HEAL_UPGRADE && !conf_is_program(conf_now(m)))
-		reload_request(reload, "upgrade");
-	m->p.figures->reload_wanted = 0;
-	supervise_changed(m->supervise);
+	else if (wanted || renew)
+		reload_request(supervise_reload(m->supervise),
+		    wanted ? "signal" : "upgrade");
 }
 
 const char *

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,8 @@
 #define STACK_SIZE	(128 * 1024)
 
 static char	*stack, *stack_end;	/* one at a time is enough */
+static bool	 signals_known;
+static uint64_t	 signals_changed;
 
 /* With a page below that cannot be touched: it lies in the master's memory. */
 static void
@@ -49,6 +52,7 @@ void
 proc_prepare(void)
 {
 	worker_prepare();
+	signals_known = false;
 	if (stack == NULL)
 		make_stack();
 }
@@ -95,13 +99,38 @@ struct start {
 	struct program_failure	*failure;
 };
 
+/*
+ * Signals that we handle or ignore, as program_exec() takes them. That is
+ * settled before the first program starts, and so looked up but once: all of
+ * them, by the system call, as the C library hides two.
+ */
+static void
+learn_signals(void)
+{
+	static const unsigned long	 fallback[16];
+	unsigned long			 action[16];
+	int				 signo;
+
+	if (signals_known)
+		return;
+	signals_changed = 0;
+	for (signo = 1; signo < NSIG; signo++) {
+		memset(action, 0, sizeof(action));
+		if (syscall(SYS_rt_sigaction, signo, NULL, action,
+		    (size_t)(NSIG - 1) / 8) == -1 ||
+		    memcmp(action, fallback, sizeof(action)) != 0)
+			signals_changed |= (uint64_t)1 << (signo - 1);
+	}
+	signals_known = true;
+}
+
 /* In the child. Ending by returning is ending the process. */
 static int
 become_program(void *arg)
 {
 	struct start	*start = arg;
 
-	program_exec(start->program, start->failure);
+	program_exec(start->program, signals_changed, start->failure);
 	return 127;
 }
 
@@ -124,7 +153,8 @@ forget_marks(void)
  * As vfork(2), but on a stack of its own: the child borrows our memory, and we
  * are suspended until it has executed the program or ended. So a large master
  * costs nothing, and what the child wrote into failure is there, whole, the
- * moment we go on: no pipe has to carry it.
+ * moment we go on: no pipe has to carry it. It borrows our descriptors, too, and
+ * copies what it needs of them.
  *
  * The fault signals are blocked here, too. Their handlers, ours still for the
  * first steps of the child, would bring the master to life again - in the
@@ -144,10 +174,11 @@ proc_exec(struct program *program, struct program_failure *failure)
 		return -1;
 	}
 	forget_marks();
+	learn_signals();
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = clone(become_program, stack_end,
-	    CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+	    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &start);
 	saved = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid != -1 && failure->step != NULL)

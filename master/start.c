@@ -314,8 +314,7 @@ go_back(int code, const struct err *err)
 {
 	struct err	 back;
 
-	log_event(EV_UPGRADE_FAILED, log_str("msg", err->text));
-	if (upgrade_back(&back) == -1)
+	if (upgrade_back(err->text, &back) == -1)
 		log_event(EV_UPGRADE_FAILED, log_str("msg", back.text));
 	return say(code, err);
 }

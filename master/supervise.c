@@ -182,11 +182,15 @@ do_acts(struct supervise *s, int64_t now_ms)
 static void
 tell_manager(struct supervise *s)
 {
-	if (s->p.systemd != NULL)
+	if (s->p.systemd == NULL)
+		return;
+	if (pool_phase(s->pool) != POOL_RUNNING)
+		systemd_status(s->p.systemd, "stopping, workers left: %d",
+		    pool_live(s->pool));
+	else
 		systemd_status(s->p.systemd, "%d of %d workers ready, "
 		    "generation %d%s", pool_ready(s->pool),
 		    pool_target(s->pool), pool_generation(s->pool),
-		    pool_phase(s->pool) != POOL_RUNNING ? ", stopping" :
 		    reload_running(s->reload) ? ", reloading" : "");
 }
 

@@ -210,6 +210,13 @@ say(struct systemd *s, enum phase phase)
 }
 
 void
+systemd_main_pid(struct systemd *s)
+{
+	if (s != NULL)
+		s->tells_pid = true;
+}
+
+void
 systemd_ready(struct systemd *s)
 {
 	if (s != NULL && s->phase != PHASE_READY && s->phase != PHASE_STOPPING)

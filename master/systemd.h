@@ -37,6 +37,9 @@ void		 systemd_free(struct systemd *systemd);
  * ends them. LISTEN_FDS and its kin are the listeners'. */
 extern const char *const systemd_names[];
 
+/* We are not the process that it started: READY says which one we are. */
+void		 systemd_main_pid(struct systemd *systemd);
+
 /* The start or a reload is over. Never sent twice in a row, nor after
  * systemd_stopping(). */
 void		 systemd_ready(struct systemd *systemd);
@@ -50,6 +53,9 @@ void		 systemd_status(struct systemd *systemd, const char *fmt, ...)
 
 /* Start, reload or stop may take so many microseconds more, from now. */
 void		 systemd_extend(struct systemd *systemd, int64_t usec);
+
+/* How many descriptors it keeps for us; 0: none. */
+int		 systemd_room(const struct systemd *systemd);
 
 /*
  * Keep these descriptors for the next start, which gets them in LISTEN_FDS

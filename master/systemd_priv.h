@@ -37,6 +37,7 @@ struct systemd {
 	struct event	*watchdog;	/* NULL: none is asked for */
 	bool		 ailing;	/* no ping: logged once */
 	enum phase	 phase;
+	bool		 tells_pid;	/* with READY */
 
 	struct said	 said[PHASES_MAX];
 	int		 nsaid;

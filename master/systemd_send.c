@@ -68,7 +68,9 @@ send_said(struct systemd *s, const struct said *said)
 
 	switch (said->phase) {
 	case PHASE_READY:
-		return send_text(s, "READY=1", -1);
+		snprintf(text, sizeof(text), "READY=1\nMAINPID=%d",
+		    (int)getpid());
+		return send_text(s, s->tells_pid ? text : "READY=1", -1);
 	case PHASE_RELOADING:
 		snprintf(text, sizeof(text),
 		    "RELOADING=1\nMONOTONIC_USEC=%" PRId64, said->us);
@@ -131,9 +133,9 @@ send_stored(struct systemd *s)
 	char	 text[NAME_SIZE + 64];
 
 	while (s->nstore > 0) {
-		snprintf(text, sizeof(text), "%s=1\nFDNAME=%s",
-		    s->store[0].fd == -1 ? "FDSTOREREMOVE" : "FDSTORE",
-		    s->store[0].name);
+		snprintf(text, sizeof(text), "%s\nFDNAME=%s",
+		    s->store[0].fd == -1 ? "FDSTOREREMOVE=1" :
+		    "FDSTORE=1\nFDPOLL=0", s->store[0].name);
 		if (!send_text(s, text, s->store[0].fd))
 			return false;
 		drop_stored(s, 0);
@@ -167,6 +169,12 @@ systemd_forget(struct systemd *s)
 }
 
 /* ---- descriptors to keep */
+
+int
+systemd_room(const struct systemd *s)
+{
+	return s == NULL ? 0 : s->store_limit;
+}
 
 /* What sd_notify(3) takes as FDNAME. */
 static bool

@@ -259,12 +259,14 @@ int
 upgrade_start(struct upgrade *u, const char *path, int64_t timeout_ms,
     struct err *err)
 {
-	if (u->open || u->pid != 0)
+	if (u->open)
 		return err_set(err, "an upgrade is being tried already");
 	if (path == NULL)
 		path = heal_path();
 	if (*path == '\0')
 		return err_set(err, "it is not known where the program lies");
+	/* One that is killed, but not reaped: a stranger from now on. */
+	u->pid = 0;
 	free(u->path);
 	u->path = xstrdup(path);
 	u->timeout_ms = timeout_ms;
@@ -300,17 +302,17 @@ upgrade_exec(struct mirror *mirror, const char *path, struct err *err)
 {
 	if (path == NULL)
 		path = heal_path();
-	heal_exec(path, -1, mirror_fd(mirror));
+	heal_exec(path, mirror_fd(mirror));
 	return err_sys(err, "cannot become %s", path);
 }
 
 int
-upgrade_back(struct err *err)
+upgrade_back(const char *why, struct err *err)
 {
 	struct heal_origin	 origin = heal_origin();
 
 	if (origin.how != HEAL_UPGRADE || origin.back_fd == -1)
 		return err_set(err, "there is no image to go back to");
-	heal_exec(NULL, origin.back_fd, origin.state_fd);
+	heal_exec_back(origin.back_fd, origin.state_fd, why);
 	return err_sys(err, "cannot go back to the old image");
 }

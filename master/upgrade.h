@@ -60,10 +60,10 @@ int		 upgrade_exec(struct mirror *mirror, const char *path,
 		    struct err *err);
 
 /*
- * The new image cannot go on from the state: be the old one again, whose
- * descriptor heal_origin() has, from the same state. Not twice: only after
+ * The new image cannot go on from the state, and why: be the old one again,
+ * whose descriptor heal_origin() has, from the same state. Not twice: only after
  * HEAL_UPGRADE. Returns only on failure: -1 with err.
  */
-int		 upgrade_back(struct err *err);
+int		 upgrade_back(const char *why, struct err *err);
 
 #endif

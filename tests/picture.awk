@@ -48,16 +48,17 @@ function put(length_, markup, bar) {
 }
 
 # As a terminal does: what is too long goes on in the next line.
-function put_log(text,   room) {
-	if (length(text) <= columns) {
-		put(length(text), log_line(text), 0)
-		return
+function put_log(text,   room, part, more) {
+	while (length(text) > columns) {
+		room = columns
+		while (room > 60 && substr(text, room, 1) != " ")
+			room--
+		part = substr(text, 1, room - 1)
+		put(room - 1, more ? rest_line(part) : log_line(part), 0)
+		text = "                               " substr(text, room)
+		more = 1
 	}
-	for (room = columns; room > 60 && substr(text, room, 1) != " "; room--)
-		;
-	put(room - 1, log_line(substr(text, 1, room - 1)), 0)
-	text = "                               " substr(text, room)
-	put(length(text), rest_line(text), 0)
+	put(length(text), more ? rest_line(text) : log_line(text), 0)
 }
 
 # The second half of a line: fields alone, or the rest of a quoted value.
@@ -98,8 +99,8 @@ END {
 	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" " \
 	    "height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" " \
 	    "xml:space=\"preserve\">\n", w, h, w, h
-	print "<title>muster in a terminal: started, grown, used, " \
-	    "hurt, shrunk and stopped</title>"
+	print "<title>muster in a terminal: started, used, hurt, " \
+	    "reloaded, upgraded, crashed and stopped</title>"
 	print "<style>"
 	print "text { font: 13px ui-monospace, SFMono-Regular, Menlo, " \
 	    "Consolas, \"DejaVu Sans Mono\", monospace; fill: #e6edf3; white-space: pre }"

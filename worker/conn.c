@@ -18,7 +18,11 @@
 #define HELD_MIN	256
 #define LINGER_MS	5000	/* for a peer that must read last words */
 #define LINGER_DRAIN_MS	200	/* and while draining */
-#define NEWBORN_MS	100	/* a client needs to send its first bytes */
+/*
+ * So long a client may need to send its first bytes: it was told that it is
+ * connected, but its turn on a busy machine may come much later.
+ */
+#define NEWBORN_MS	1000
 
 /* ---- input */
 
@@ -128,10 +132,13 @@ conn_linger(struct conn *conn)
 		conn_wait(conn, EV_READ);
 }
 
-static bool
+/* How long it may still be silent; 0 when it is no newborn. */
+static int64_t
 conn_newborn(const struct conn *conn)
 {
-	return !conn->spoke && clock_now_ms() < conn->since_ms + NEWBORN_MS;
+	int64_t	 left = conn->since_ms + NEWBORN_MS - clock_now_ms();
+
+	return !conn->spoke && left > 0 ? left : 0;
 }
 
 /* After each turn of a connection: what now? May free it. */
@@ -147,7 +154,7 @@ conn_settle(struct conn *conn)
 	else if (conn->eof)
 		conn_close(conn, "eof");
 	else if (conn->conns->draining && conn->empty &&
-	    conn->held_len == 0 && !conn_newborn(conn))
+	    conn->held_len == 0 && conn_newborn(conn) == 0)
 		conn_close(conn, "drain");
 	else
 		conn_wait(conn, EV_READ);
@@ -218,9 +225,10 @@ conns_add(struct conns *conns, int fd)
 void
 conns_drain(struct conns *conns)
 {
-	static const struct timeval	 tv = { .tv_usec = NEWBORN_MS * 1000 };
-	struct conn			*conn, *next, *last;
-	bool				 newborn = false, end = false;
+	struct conn	*conn, *next, *last;
+	struct timeval	 tv;
+	int64_t		 left, newborn = 0;	/* of the youngest */
+	bool		 end = false;
 
 	if (!conns->draining)
 		conn_list_limit(&conns->lingering, LINGER_DRAIN_MS);
@@ -233,12 +241,15 @@ conns_drain(struct conns *conns)
 		end = conn == last;
 		if (conn->out_len > 0)
 			continue;
-		newborn |= conn_newborn(conn);
+		if ((left = conn_newborn(conn)) > newborn)
+			newborn = left;
 		conn_input(conn);
 		conn_settle(conn);
 	}
-	if (newborn && !evtimer_pending(&conns->newborn, NULL))
+	if (newborn > 0 && !evtimer_pending(&conns->newborn, NULL)) {
+		tv = clock_timeval(newborn);
 		evtimer_add(&conns->newborn, &tv);
+	}
 }
 
 void

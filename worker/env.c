@@ -17,67 +17,101 @@
  * program would take sockets that are not there for its own, or report to our
  * service manager in our name. With _ behind it, all that begin like that.
  */
-static const char *const between[] = {
-	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
-	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE",
-	"MUSTER_", "EINHORN_", "SERVER_STARTER_", "PUMA_INHERIT_", "NGINX",
-	"FPM_SOCKETS", "UNICORN_FD", "GUNICORN_FD", "GUNICORN_PID",
+#define NAME(text)	{ text, sizeof(text) - 1 }
+static const struct {
+	const char	*name;
+	size_t		 len;
+} between[] = {
+	NAME("LISTEN_FDS"), NAME("LISTEN_PID"), NAME("LISTEN_FDNAMES"),
+	NAME("LISTEN_PIDFDID"), NAME("NOTIFY_SOCKET"), NAME("WATCHDOG_USEC"),
+	NAME("WATCHDOG_PID"), NAME("FDSTORE"), NAME("MUSTER_"),
+	NAME("EINHORN_"), NAME("SERVER_STARTER_"), NAME("PUMA_INHERIT_"),
+	NAME("NGINX"), NAME("FPM_SOCKETS"), NAME("UNICORN_FD"),
+	NAME("GUNICORN_FD"), NAME("GUNICORN_PID"),
 };
 
 /* ---- the builder */
 
-static bool
-has_name(const char *var, const char *name)
+/* The name's end in var, at its "=", or NULL. Most differ at once. */
+static const char *
+behind_name(const char *var, const char *name, size_t len)
 {
-	size_t	 len = strlen(name);
-
-	return strncmp(var, name, len) == 0 && var[len] == '=';
+	return var[0] == name[0] && strncmp(var, name, len) == 0 &&
+	    var[len] == '=' ? var + len : NULL;
 }
 
 static bool
 is_between(const char *var)
 {
-	size_t	 i, len;
+	const char	*name;
+	size_t		 i, len;
 
 	for (i = 0; i < sizeof(between) / sizeof(between[0]); i++) {
-		len = strlen(between[i]);
-		if (strncmp(var, between[i], len) == 0 &&
-		    (between[i][len - 1] == '_' || var[len] == '='))
+		name = between[i].name;
+		len = between[i].len;
+		if (var[0] == name[0] && strncmp(var, name, len) == 0 &&
+		    (name[len - 1] == '_' || var[len] == '='))
 			return true;
 	}
 	return false;
 }
 
+/* Room for more of them, and for the NULL. */
+static char **
+grow(char **list, size_t *room, size_t count)
+{
+	if (count + 1 < *room)
+		return list;
+	*room = count * 2 + 32;
+	return xreallocarray(list, *room, sizeof(*list));
+}
+
 static void
 add(struct env *env, char *var)
 {
-	env->vars = xreallocarray(env->vars, env->count + 2,
-	    sizeof(*env->vars));
+	env->vars = grow(env->vars, &env->room, env->count);
 	env->vars[env->count++] = var;
 	env->vars[env->count] = NULL;
+}
+
+/* Room for "NAME=" and len bytes more, added. Where these are. */
+static char *
+add_own(struct env *env, const char *name, size_t len)
+{
+	size_t	 name_len = strlen(name);
+	char	*var = xcalloc(1, name_len + 1 + len);
+
+	memcpy(var, name, name_len);
+	var[name_len] = '=';
+	env_unset(env, name);
+	env->own = grow(env->own, &env->own_room, env->nown);
+	env->own[env->nown++] = var;
+	add(env, var);
+	return var + name_len + 1;
 }
 
 const char *
 env_get(const struct env *env, const char *name)
 {
-	size_t	 i;
+	size_t		 i, len = strlen(name);
+	const char	*end;
 
 	for (i = 0; i < env->count; i++) {
-		if (has_name(env->vars[i], name))
-			return env->vars[i] + strlen(name) + 1;
+		end = behind_name(env->vars[i], name, len);
+		if (end != NULL)
+			return end + 1;
 	}
 	return NULL;
 }
 
+/* What was our own stays until all is freed: value may lie in it. */
 void
 env_unset(struct env *env, const char *name)
 {
-	size_t	 i, kept = 0;
+	size_t	 i, kept = 0, len = strlen(name);
 
 	for (i = 0; i < env->count; i++) {
-		if (has_name(env->vars[i], name))
-			free(env->vars[i]);
-		else
+		if (behind_name(env->vars[i], name, len) == NULL)
 			env->vars[kept++] = env->vars[i];
 	}
 	env->count = kept;
@@ -87,23 +121,15 @@ env_unset(struct env *env, const char *name)
 void
 env_set(struct env *env, const char *name, const char *value)
 {
-	char	*var = xasprintf("%s=%s", name, value);
+	size_t	 len = strlen(value) + 1;
 
-	env_unset(env, name);	/* value may be what is freed here */
-	add(env, var);
+	memcpy(add_own(env, name, len), value, len);
 }
 
 char *
 env_set_room(struct env *env, const char *name)
 {
-	size_t	 len = strlen(name) + 1;
-	char	*var = xcalloc(1, len + ENV_PID_ROOM);
-
-	memcpy(var, name, len - 1);
-	var[len - 1] = '=';
-	env_unset(env, name);
-	add(env, var);
-	return var + len;
+	return add_own(env, name, ENV_PID_ROOM);
 }
 
 static void
@@ -122,8 +148,8 @@ is_kept(const struct conf *conf, const char *var)
 	size_t	 i;
 
 	for (i = 0; i < conf->nenv; i++) {
-		if (conf->env[i].value == NULL &&
-		    has_name(var, conf->env[i].name))
+		if (conf->env[i].value == NULL && behind_name(var,
+		    conf->env[i].name, strlen(conf->env[i].name)) != NULL)
 			return true;
 	}
 	return false;
@@ -134,12 +160,14 @@ env_init(struct env *env, const struct conf *conf, char *const *base)
 {
 	size_t	 i;
 
-	*env = (struct env){ .vars = xcalloc(1, sizeof(*env->vars)) };
+	*env = (struct env){ 0 };
+	env->vars = grow(NULL, &env->room, 0);
+	env->vars[0] = NULL;
 	for (; base != NULL && *base != NULL; base++) {
 		if (is_between(*base))
 			continue;
 		if (!conf->env_clear || is_kept(conf, *base))
-			add(env, xstrdup(*base));
+			add(env, *base);
 	}
 	for (i = 0; i < conf->nenv; i++) {
 		if (conf->env[i].value != NULL)
@@ -152,8 +180,9 @@ env_free(struct env *env)
 {
 	size_t	 i;
 
-	for (i = 0; i < env->count; i++)
-		free(env->vars[i]);
+	for (i = 0; i < env->nown; i++)
+		free(env->own[i]);
+	free(env->own);
 	free(env->vars);
 	*env = (struct env){ 0 };
 }

@@ -10,17 +10,20 @@ struct program_boot;
 struct worker_boot;
 
 /*
- * An environment being built, for execve(2): "NAME=value" up to a NULL, all
- * owned. A name is there once at most, but for what came in twice unasked.
+ * An environment being built, for execve(2): "NAME=value" up to a NULL. A name
+ * is there once at most, but for what came in twice unasked.
  */
 struct env {
-	char	**vars;
-	size_t	  count;
+	char	**vars;		/* borrowed from base, or our own */
+	size_t	  count, room;
+	char	**own;		/* to be freed, though they may be unset */
+	size_t	  nown, own_room;
 };
 
 /*
  * A worker's: base as [env] changes it, without what our own starter told us
- * of sockets and notification. env_free() empties it.
+ * of sockets and notification. base has to stay until env_free(), which
+ * empties it.
  */
 void		 env_init(struct env *env, const struct conf *conf,
 		    char *const *base);

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/addr.h"
 #include "common/conf.h"
@@ -50,8 +51,8 @@ struct program_failure {
 struct program;
 
 /*
- * Prepare a start. Of boot, conf and the descriptors have to stay until it is
- * freed, the rest is copied.
+ * Prepare a start. Of boot, conf, the environment and the descriptors have to
+ * stay until it is freed, the rest is copied.
  * NULL with err: a placeholder of the command names no socket, or an address
  * cannot be told in a dialect.
  */
@@ -60,10 +61,11 @@ struct program	*program_new(const struct program_boot *boot,
 void		 program_free(struct program *program);	/* NULL is allowed */
 
 /*
- * In the child: become the program. Async-signal-safe. It returns only if that
+ * In the child: become the program. Async-signal-safe. changed has a bit, from
+ * signal 1 on, for each that is handled or ignored. It returns only if it
  * failed, with failure filled in; the child has to end then.
  */
-void		 program_exec(struct program *program,
+void		 program_exec(struct program *program, uint64_t changed,
 		    struct program_failure *failure);
 
 /*

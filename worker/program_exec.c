@@ -4,14 +4,15 @@
 #include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <unistd.h>
 
 /*
- * Everything here runs in a child that has its own descriptors, dispositions
- * and mask, but the master's memory, while the master is suspended. It makes
- * system calls and writes to the plan and to failure, no more: no allocation,
- * no log, no stdio, nothing that takes a lock.
+ * Everything here runs in a child that has its own dispositions and mask, but
+ * the master's memory, and at first its descriptors, while the master is
+ * suspended. It makes system calls and writes to the plan and to failure, no
+ * more: no allocation, no log, no stdio, nothing that takes a lock.
  */
 
 /*
@@ -24,56 +25,84 @@ leave_group(struct program *program, struct program_failure *failure)
 	static const int	 terminals[] = { SIGHUP, SIGINT, SIGQUIT,
 				    SIGTSTP };
 	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
+	sigset_t		 pending;
 	size_t			 i;
 
-	(void)program;
 	(void)failure;
-	if (setpgid(0, 0) == -1)
+	if (setpgid(0, 0) == -1 || sigpending(&pending) == -1)
 		return -1;
-	for (i = 0; i < sizeof(terminals) / sizeof(terminals[0]); i++)
+	for (i = 0; i < sizeof(terminals) / sizeof(terminals[0]); i++) {
+		if (sigismember(&pending, terminals[i]) != 1)
+			continue;
 		sigaction(terminals[i], &ignore, NULL);
+		program->changed |= (uint64_t)1 << (terminals[i] - 1);
+	}
 	return 0;
 }
 
 /*
- * All of them, by the system call: the C library hides two real-time signals,
- * which our starter may have ignored nevertheless. An all-zero action is the
- * default one on every machine, larger than any of them has it. KILL and STOP
- * refuse, and need nothing.
+ * By the system call: the C library hides two real-time signals, which our
+ * starter may have ignored nevertheless. An all-zero action is the default one
+ * on every machine, larger than any of them has it. A call for each signal
+ * there is would take longer than all the other steps.
  */
 static int
 reset_signals(struct program *program, struct program_failure *failure)
 {
 	static const unsigned long	 fallback[16];
 	struct sigaction		 ignore = { .sa_handler = SIG_IGN };
+	uint64_t			 rest = program->changed;
 	int				 signo;
 
 	(void)failure;
-	for (signo = 1; signo < NSIG; signo++)
+	for (; rest != 0; rest &= rest - 1) {
+		signo = __builtin_ctzll(rest) + 1;
 		syscall(SYS_rt_sigaction, signo, fallback, NULL,
 		    (size_t)(NSIG - 1) / 8);
+	}
 	/* No longer in the terminal's foreground, it would be stopped. */
 	return program->terminal ? sigaction(SIGTTOU, &ignore, NULL) : 0;
 }
 
 /*
- * Sources and places may overlap in any way, so all are copied above the
- * places first. Then whatever is left above goes, marked or not.
+ * Until here the table of descriptors is the master's itself. A copy of ours
+ * ends behind the last source: a master has some for each worker, and to copy
+ * and to close them all would take longer the more there are.
+ */
+static int
+own_table(const struct program *program)
+{
+	int	 fd, last = 0;
+
+	for (fd = 0; fd < program->nfds; fd++)
+		if (program->source[fd] > last)
+			last = program->source[fd];
+	return close_range((unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE);
+}
+
+/*
+ * Sources and places may overlap in any way, so those that lie among the
+ * places, but not at their own, are copied above them first. Then whatever is
+ * left above goes, marked or not.
  */
 static int
 move_fds(struct program *program, struct program_failure *failure)
 {
-	int	 fd;
+	int	 fd, *from = program->copies;
 
 	(void)failure;
+	if (own_table(program) == -1)
+		return -1;
 	for (fd = 0; fd < program->nfds; fd++) {
-		program->copies[fd] = fcntl(program->source[fd],
-		    F_DUPFD_CLOEXEC, program->nfds);
-		if (program->copies[fd] == -1)
+		from[fd] = program->source[fd];
+		if (from[fd] < program->nfds && from[fd] != fd &&
+		    (from[fd] = fcntl(from[fd], F_DUPFD_CLOEXEC,
+		    program->nfds)) == -1)
 			return -1;
 	}
 	for (fd = 0; fd < program->nfds; fd++)
-		if (dup2(program->copies[fd], fd) == -1)
+		if ((from[fd] == fd ? fcntl(fd, F_SETFD, 0) :
+		    dup2(from[fd], fd)) == -1)
 			return -1;
 	return close_range((unsigned)program->nfds, ~0U, 0);
 }
@@ -176,10 +205,12 @@ static const struct {
 };
 
 void
-program_exec(struct program *program, struct program_failure *failure)
+program_exec(struct program *program, uint64_t changed,
+    struct program_failure *failure)
 {
 	size_t	 i;
 
+	program->changed = changed;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (steps[i].take(program, failure) == 0)
 			continue;

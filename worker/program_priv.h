@@ -18,12 +18,13 @@ struct program {
 	char			*pids[ENV_PIDS];	/* in env; ours to write */
 	/*
 	 * Descriptor i comes from source[i]; copies is the child's, where it
-	 * keeps them above all places while it moves them.
+	 * has them above all places while it moves them.
 	 */
 	int			*source, *copies;
 	int			 nfds;
 	bool			 terminal;	/* its output is one */
 	int			 death_signal;	/* when the master dies; or 0 */
+	uint64_t		 changed;	/* signals; see program_exec() */
 };
 
 /*

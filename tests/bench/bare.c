@@ -5,7 +5,13 @@
  * what it reads. No table, no log, no limits, no way to stop but to die: what
  * muster costs more than this is the price of what it does more.
  *
- *	bare WORKERS exclusive|shared
+ *	bare WORKERS exclusive|shared [PROGRAM]
+ *
+ * With a program the children are vfork(2) and execve(2) of it, no more. TTIN
+ * starts one more, HUP replaces one after the other (the old one is killed
+ * when the new one has written its byte), USR1 is answered with a line, USR2
+ * and SEGV make it execute itself and go on with the socket and the children,
+ * of which it then knows nothing but that they are there.
  *
  * Says "listen.open addr=127.0.0.1:PORT" and "pool.ready" on stderr, as muster
  * does, so that one observer sees both alike.
@@ -17,14 +23,21 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define WORKERS_MAX	12000
+
+static pid_t	 workers[WORKERS_MAX];
+static int	 nworkers;
 static int	 listener, exclusive;
+static char	**own_argv;
 static int	 sig_pipe[2], up_pipe[2];
+static char	*program;
 
 static void
 die(const char *what)
@@ -116,25 +129,117 @@ child(void)
 	}
 }
 
-static void
-spawn(void)
+static pid_t
+spawn_program(void)
 {
-	pid_t pid = fork();
+	char *argv[] = { program, NULL };
+	pid_t pid = vfork();
 
 	if (pid == -1)
+		die("vfork");
+	if (pid == 0) {
+		execve(program, argv, environ);
+		_exit(127);
+	}
+	return pid;
+}
+
+static pid_t
+spawn(void)
+{
+	pid_t pid;
+
+	if (program != NULL)
+		return spawn_program();
+	if ((pid = fork()) == -1)
 		die("fork");
 	if (pid == 0)
 		child();
+	return pid;
+}
+
+static void
+grow(void)
+{
+	if (nworkers < WORKERS_MAX)
+		workers[nworkers++] = spawn();
+}
+
+static void
+reap(void)
+{
+	pid_t pid;
+	int i;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		for (i = 0; i < nworkers; i++)
+			if (workers[i] == pid)
+				workers[i] = spawn();
+}
+
+static void
+replace_all(void)
+{
+	pid_t old;
+	char byte;
+	int i;
+
+	for (i = 0; i < nworkers; i++) {
+		old = workers[i];
+		workers[i] = spawn();
+		while (program == NULL && read(up_pipe[0], &byte, 1) != 1)
+			continue;
+		kill(old, SIGKILL);
+	}
+	fprintf(stderr, "reload.done\n");
+}
+
+/* What comes meanwhile waits, in the mask or in the pipe. */
+static void
+become_anew(void)
+{
+	static char none[] = "";
+	char fds[64], *argv[6] = { own_argv[0], own_argv[1], own_argv[2],
+	    program != NULL ? program : none, fds, NULL };
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	snprintf(fds, sizeof(fds), "%d %d %d", listener, sig_pipe[0],
+	    sig_pipe[1]);
+	fcntl(listener, F_SETFD, 0);
+	fcntl(sig_pipe[0], F_SETFD, 0);
+	fcntl(sig_pipe[1], F_SETFD, 0);
+	execv("/proc/self/exe", argv);
+	_exit(127);
+}
+
+static void
+on_crash(int signo)
+{
+	(void)signo;
+	become_anew();
 }
 
 static void
 act(int signo)
 {
-	if (signo == SIGTTIN)
-		spawn();
-	else
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			spawn();
+	switch (signo) {
+	case SIGTTIN:
+		grow();
+		break;
+	case SIGHUP:
+		replace_all();
+		break;
+	case SIGUSR1:
+		fprintf(stderr, "log.reopened\n");
+		break;
+	case SIGUSR2:
+		become_anew();
+		break;
+	default:
+		reap();
+	}
 }
 
 static void
@@ -187,28 +292,56 @@ start_pool(int n)
 	int i;
 
 	for (i = 0; i < n; i++)
-		spawn();
-	while (n > 0 && (got = read(up_pipe[0], buf, sizeof(buf))) > 0)
+		grow();
+	/* A program is there when vfork(2) returns. */
+	while (program == NULL && n > 0 &&
+	    (got = read(up_pipe[0], buf, sizeof(buf))) > 0)
 		n -= (int)got;
 	fprintf(stderr, "pool.ready\n");
+}
+
+static void
+handle_signals(void)
+{
+	static const int ours[] = { SIGTTIN, SIGCHLD, SIGHUP, SIGUSR1,
+		SIGUSR2 };
+	struct sigaction sa = { .sa_handler = on_signal,
+		.sa_flags = SA_RESTART | SA_NOCLDSTOP };
+	sigset_t none;
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigaction(ours[i], &sa, NULL);
+	sa.sa_handler = on_crash;
+	sigaction(SIGSEGV, &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = on_signal,
-		.sa_flags = SA_RESTART | SA_NOCLDSTOP };
-
-	if (argc != 3) {
-		fprintf(stderr, "usage: bare workers exclusive|shared\n");
+	if (argc < 3 || argc > 5) {
+		fprintf(stderr, "usage: bare workers exclusive|shared "
+		    "[program]\n");
 		return 64;
 	}
+	own_argv = argv;
+	if (argc > 3 && argv[3][0] != '\0')
+		program = argv[3];
 	exclusive = strcmp(argv[2], "exclusive") == 0;
-	if (pipe(sig_pipe) == -1 || pipe(up_pipe) == -1)
+	if (pipe2(up_pipe, O_CLOEXEC) == -1)
 		die("pipe");
-	signal(SIGPIPE, SIG_IGN);
-	sigaction(SIGTTIN, &sa, NULL);
-	sigaction(SIGCHLD, &sa, NULL);
+	if (argc == 5) {
+		sscanf(argv[4], "%d %d %d", &listener, &sig_pipe[0],
+		    &sig_pipe[1]);
+		handle_signals();
+		loop();
+	}
+	if (pipe2(sig_pipe, O_CLOEXEC) == -1)
+		die("pipe");
+	handle_signals();
 	open_listener();
 	start_pool(atoi(argv[1]));
 	loop();

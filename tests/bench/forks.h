@@ -2,10 +2,10 @@
 #define BENCH_FORKS_H
 
 /*
- * When did a process come into being? The kernel's proc connector says so,
- * with its own time of the fork, and can be asked afterwards: nobody has to
- * wake up in the middle of what is measured. It needs root; without it the
- * caller has to poll, which is coarser and takes a CPU.
+ * When did a process come into being, and when did it become its program? The
+ * kernel's proc connector says so, with its own time of it, and can be asked
+ * afterwards: nobody has to wake up in the middle of what is measured. It
+ * needs root; without it the caller has to poll, or do without.
  */
 #include <sys/socket.h>
 #include <linux/cn_proc.h>
@@ -15,7 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A socket that hears of every fork, or -1. */
+struct birth {
+	pid_t	 pid;
+	double	 forked, executed;	/* monotonic ms; 0: not (yet) */
+};
+
+/* A socket that hears of every fork and exec, or -1. */
 static inline int
 forks_open(void)
 {
@@ -47,34 +52,54 @@ forks_open(void)
 	return fd;
 }
 
+static inline void
+forks_note(const struct proc_event *ev, pid_t parent, struct birth *births,
+    int room, int *n)
+{
+	int i;
+
+	if (ev->what == PROC_EVENT_FORK && *n < room &&
+	    ev->event_data.fork.parent_tgid == parent &&
+	    ev->event_data.fork.child_pid == ev->event_data.fork.child_tgid)
+		births[(*n)++] = (struct birth){
+		    .pid = ev->event_data.fork.child_pid,
+		    .forked = (double)ev->timestamp_ns / 1e6 };
+	for (i = *n - 1; ev->what == PROC_EVENT_EXEC && i >= 0; i--)
+		if (births[i].pid == ev->event_data.exec.process_tgid)
+			births[i].executed = (double)ev->timestamp_ns / 1e6;
+}
+
 /*
- * Read all that is queued; the last fork of parent is told: its child's pid,
- * and when it was, in monotonic ms. False if there was none.
+ * Read all that is queued: the children of parent are added to births, of
+ * which there are n; how many there are then.
  */
+static inline int
+forks_all(int fd, pid_t parent, struct birth *births, int room, int n)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	ssize_t got;
+
+	while ((got = recv(fd, buf, sizeof(buf), 0)) > 0 || (got == -1 &&
+	    errno == ENOBUFS)) {
+		if (got >= (ssize_t)(NLMSG_HDRLEN + sizeof(struct cn_msg)))
+			forks_note((struct proc_event *)(buf + NLMSG_HDRLEN +
+			    sizeof(struct cn_msg)), parent, births, room, &n);
+	}
+	return n;
+}
+
+/* The last fork of parent among all that is queued; false: there is none. */
 static inline bool
 forks_read(int fd, pid_t parent, pid_t *child, double *when_ms)
 {
-	char buf[4096] __attribute__((aligned(8)));
-	struct proc_event *ev;
-	bool found = false;
-	ssize_t n;
+	static struct birth births[64];
+	int n = forks_all(fd, parent, births, 64, 0);
 
-	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 || (n == -1 &&
-	    errno == ENOBUFS)) {
-		if (n < (ssize_t)(NLMSG_HDRLEN + sizeof(struct cn_msg)))
-			continue;
-		ev = (struct proc_event *)(buf + NLMSG_HDRLEN +
-		    sizeof(struct cn_msg));
-		if (ev->what != PROC_EVENT_FORK ||
-		    ev->event_data.fork.parent_tgid != parent ||
-		    ev->event_data.fork.child_pid !=
-		    ev->event_data.fork.child_tgid)
-			continue;
-		*child = ev->event_data.fork.child_pid;
-		*when_ms = (double)ev->timestamp_ns / 1e6;
-		found = true;
-	}
-	return found;
+	if (n == 0)
+		return false;
+	*child = births[n - 1].pid;
+	*when_ms = births[n - 1].forked;
+	return true;
 }
 
 #endif

@@ -38,11 +38,14 @@ struct server {
 	int		 port;
 	double		 t0;		/* before the fork that started it */
 	bool		 ready;		/* has said pool.ready */
+	const char	*word;		/* what server_await() waits for */
+	bool		 said;
 	size_t		 len;
 	char		 text[65536];	/* the last of what it said */
 };
 
 static const char		*build_dir;
+static char			 program[512];	/* of workers; "": built in */
 static struct pids		 orphans;	/* no room on a signal's stack */
 static volatile pid_t		 masters[SERVERS_MAX];
 
@@ -198,18 +201,18 @@ server_exec(enum side side, int workers, const char *accept,
     const char *const *extra)
 {
 	static char path[512], n[16], mode[64];
-	const char *argv[32];
+	const char *argv[40];
 	int i = 0;
 
 	snprintf(n, sizeof(n), "%d", workers);
 	if (side == BARE || getenv("BENCH_TWIN") != NULL) {
 		snprintf(path, sizeof(path), "%s/bench/bare", build_dir);
-		execl(path, "bare", n, accept, (char *)NULL);
+		execl(path, path, n, accept, program, (char *)NULL);
 		_exit(127);
 	}
 	snprintf(path, sizeof(path), "%s/muster", build_dir);
 	snprintf(mode, sizeof(mode), "listen.accept=%s", accept);
-	argv[i++] = "muster";
+	argv[i++] = path;
 	argv[i++] = "-b";
 	argv[i++] = "127.0.0.1:0";
 	argv[i++] = "-w";
@@ -219,6 +222,10 @@ server_exec(enum side side, int workers, const char *accept,
 	for (; extra != NULL && *extra != NULL && i < 30; extra++) {
 		argv[i++] = "-s";
 		argv[i++] = *extra;
+	}
+	if (program[0] != '\0') {
+		argv[i++] = "--";
+		argv[i++] = program;
 	}
 	argv[i] = NULL;
 	execv(path, (char *const *)argv);
@@ -279,6 +286,8 @@ server_note(struct server *s)
 		s->port = atoi(p + 15);
 	if (!s->ready && strstr(s->text, "pool.ready") != NULL)
 		s->ready = true;
+	if (s->word != NULL && strstr(s->text, s->word) != NULL)
+		s->said = true;
 }
 
 /* Take what the server has said. False at the end of its log. */
@@ -327,6 +336,32 @@ server_ready(struct server *s, double pause_ms)
 	if (s->port == 0)
 		fail("no port in the log:\n%.2000s", s->text);
 	return t;
+}
+
+/* Forget what was said; the next server_await() is for this word. */
+static inline void
+server_expect(struct server *s, const char *word)
+{
+	server_listen(s);
+	s->len = 0;
+	s->text[0] = '\0';
+	s->word = word;
+	s->said = false;
+}
+
+/* Wait for it, awake at every line; false: it did not come within ms. */
+static inline bool
+server_await(struct server *s, double ms)
+{
+	struct pollfd p = { .fd = s->log, .events = POLLIN };
+	double end = now_ms() + ms;
+
+	while (!s->said && now_ms() < end) {
+		poll(&p, 1, 100);
+		if (!server_listen(s))
+			fail("the server is gone:\n%.2000s", s->text);
+	}
+	return s->said;
 }
 
 /* End it: muster as its user would, the twin by a plain KILL. */

@@ -85,7 +85,10 @@ anew_install_script(const char *lines)
 static bool
 is_program(struct rig *r)
 {
-	return strstr(look_file(r->pid, "cmdline"), " -- ") != NULL;
+	pid_t pids[RIG_MAX];
+
+	return rig_workers(r, pids) > 0 &&
+	    strstr(look_file(pids[0], "cmdline"), "muster: ") == NULL;
 }
 
 void

@@ -256,8 +256,8 @@ rig_start(struct rig *r, ...)
 }
 
 /* Where it listens, as the first listen.open line says, text or JSON. */
-static void
-learn_address(struct rig *r)
+void
+rig_learn_address(struct rig *r)
 {
 	const char *at = strstr(rig_read(r, r->log != NULL ? r->log : r->err),
 	    "listen.open");
@@ -281,7 +281,7 @@ rig_await_ready(struct rig *r)
 		rig_fail(r, "the pool is not ready in time");
 	if (r->ended)
 		rig_fail(r, "the master ended at its start");
-	learn_address(r);
+	rig_learn_address(r);
 }
 
 /* ---- signals and the end */

@@ -86,6 +86,7 @@ void	 rig_start(struct rig *r, ...);
 void	 rig_launch(struct rig *r, ...);
 int	 rig_run(struct rig *r, ...);
 void	 rig_await_ready(struct rig *r);
+void	 rig_learn_address(struct rig *r);	/* after rig_launch() */
 
 /* Send a signal to the master; with a value, by sigqueue(3). */
 void	 rig_signal(struct rig *r, int signo);

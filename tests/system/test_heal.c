@@ -405,6 +405,7 @@ sweep(const struct deed *deed, int first)
 			break;
 		/* The very last steps are not healed, for there is no need. */
 		if (!eventually(rig_log_has(&r, "master.crashed") ||
+		    rig_log_has(&r, "it crashed (SIG") ||
 		    rig_ended(&r)))
 			rig_fail(&r, "call %d: not healed", n);
 		expect_after(deed, n);

@@ -106,6 +106,41 @@ Test(stop, serves_what_waits_in_the_queue)
 	cr_expect_eq(rig_exit_code(&r), 0);
 }
 
+/* It was told that it is connected; the machine is busy, its turn is late. */
+Test(stop, hears_the_first_words_of_who_has_just_connected)
+{
+	char unix_addr[256];
+	int fds[2];
+
+	snprintf(unix_addr, sizeof(unix_addr), "unix:%s", rig_path("sock"));
+	rig_start(&r, "-w", "1", "-b", unix_addr, NULL);
+	fds[0] = rig_connect(&r);
+	fds[1] = client_connect(unix_addr);
+	rig_signal(&r, SIGTERM);
+	rig_await_log(&r, "worker.stop");
+	cr_expect(always_ms(!rig_ended(&r), 400));
+	for (int i = 0; i < 2; i++) {
+		client_say(fds[i], "late\n");
+		cr_expect_str_eq(client_hear(fds[i]), "late\n");
+		cr_expect(client_ended(fds[i]));
+	}
+	cr_expect_eq(rig_exit_code(&r), 0);
+}
+
+Test(stop, does_not_wait_long_for_who_says_nothing)
+{
+	int64_t from;
+	int fd;
+
+	rig_start(&r, "-w", "1", NULL);
+	fd = rig_connect(&r);
+	from = rig_now_ms();
+	rig_signal(&r, SIGTERM);
+	cr_expect(client_ended(fd));
+	cr_expect_eq(rig_exit_code(&r), 0);
+	cr_expect_lt(rig_now_ms() - from, 8000);
+}
+
 Test(stop, closes_idle_connections_at_once)
 {
 	int64_t from;

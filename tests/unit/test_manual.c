@@ -1,9 +1,13 @@
-/* muster(8) and the README are held to the tables that the program has. */
+/*
+ * muster(8), muster-moving(7) and the README are held to the tables that the
+ * program has.
+ */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "common/events.h"
 #include "common/mem.h"
 #include "master/options.h"
@@ -11,9 +15,11 @@
 #include "master/sigq.h"
 
 TestSuite(manual, .timeout = 20);
+TestSuite(moving, .timeout = 20);
 TestSuite(readme, .timeout = 20);
 
 #define MANUAL	"master/muster.8"
+#define MOVING	"master/muster-moving.7"
 #define README	"README.md"
 
 static char *
@@ -199,6 +205,113 @@ Test(manual, tells_what_every_signal_does)
 		free(second);
 	}
 	free(signals);
+	free(text);
+}
+
+/* ---- moving from others */
+
+/* A word of mdoc: what its macro is, as far as these tests care. */
+struct word {
+	char	 macro[4];
+	char	 text[64];
+};
+
+/* The next word of the page that stands behind a macro; false at the end. */
+static bool
+next_word(const char **at, struct word *word)
+{
+	size_t	 len, blank;
+
+	for (;;) {
+		blank = strspn(*at, " \n");
+		if (memchr(*at, '\n', blank) != NULL)
+			word->macro[0] = '\0';
+		*at += blank;
+		if ((len = strcspn(*at, " \n")) == 0)
+			return false;
+		snprintf(word->text, sizeof(word->text), "%.*s", (int)len, *at);
+		*at += len;
+		if (word->text[0] == '.' && len == 3)
+			memcpy(word->macro, word->text + 1, 3);
+		else if (len == 2 && word->text[0] >= 'A' &&
+		    word->text[0] <= 'Z' && word->text[1] >= 'a')
+			memcpy(word->macro, word->text, 3);
+		else
+			return true;
+	}
+}
+
+static bool
+is_event(const char *name)
+{
+	for (int i = 0; i < EVENT_COUNT; i++)
+		if (strcmp(event_rows[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Has it the form of an event's name, "worker.ready"? */
+static bool
+looks_like_event(const char *text)
+{
+	const char	*dot = strchr(text, '.');
+
+	return dot != NULL && dot > text && dot[1] != '\0' &&
+	    text[strspn(text, "abcdefghijklmnopqrstuvwxyz.")] == '\0';
+}
+
+Test(moving, names_keys_that_the_program_has)
+{
+	char		*text = read_file(MOVING), out[256];
+	const char	*at = text;
+	struct word	 word = { .macro = "" };
+	int		 keys = 0;
+
+	while (next_word(&at, &word)) {
+		if (strcmp(word.macro, "Ic") != 0 ||
+		    strchr(word.text, '.') == NULL || word.text[1] == '\0')
+			continue;
+		cr_expect_eq(conf_key_takes(word.text, out, sizeof(out)), 0,
+		    "there is no key %s", word.text);
+		keys++;
+	}
+	cr_expect_gt(keys, 100, "%d", keys);
+	free(text);
+}
+
+Test(moving, names_events_that_the_program_has)
+{
+	char		*text = read_file(MOVING);
+	const char	*at = text;
+	struct word	 word = { .macro = "" };
+	int		 events = 0;
+
+	while (next_word(&at, &word)) {
+		if (strcmp(word.macro, "Li") != 0 ||
+		    !looks_like_event(word.text))
+			continue;
+		cr_expect(is_event(word.text), "no event %s", word.text);
+		events++;
+	}
+	cr_expect_gt(events, 5, "%d", events);
+	free(text);
+}
+
+/* What is set in an example, "-s worker.ready=notify", is taken. */
+Test(moving, sets_keys_that_the_program_has)
+{
+	char	*text = read_file(MOVING), out[256], key[64];
+	int	 settings = 0;
+
+	for (const char *p = text; (p = strstr(p, "-s ")) != NULL; p++) {
+		if (sscanf(p + 3, "%63[a-z._]=", key) != 1 ||
+		    strchr(key, '.') == NULL)
+			continue;
+		cr_expect_eq(conf_key_takes(key, out, sizeof(out)), 0,
+		    "there is no key %s", key);
+		settings++;
+	}
+	cr_expect_gt(settings, 5, "%d", settings);
 	free(text);
 }
 

@@ -416,10 +416,10 @@ Test(systemd, stores_descriptors_only_when_asked)
 	setenv("FDSTORE", "2", 1);
 	s = start(false);
 	systemd_store(s, fds, names, 3);
-	cr_expect_str_eq(hear(), "FDSTORE=1\nFDNAME=web");
+	cr_expect_str_eq(hear(), "FDSTORE=1\nFDPOLL=0\nFDNAME=web");
 	cr_expect(is_same(heard_fd, manager));
 	close(heard_fd);
-	cr_expect_str_eq(hear(), "FDSTORE=1\nFDNAME=admin");
+	cr_expect_str_eq(hear(), "FDSTORE=1\nFDPOLL=0\nFDNAME=admin");
 	close(heard_fd);
 	cr_expect_str_eq(hear(), "");
 	cr_expect(log_has("more is not kept"));
@@ -446,7 +446,7 @@ Test(systemd, stores_later_what_the_caller_has_closed_since)
 	close(fds[1]);
 	empty(n);
 	turn_for(1100);
-	cr_expect_str_eq(hear(), "FDSTORE=1\nFDNAME=web");
+	cr_expect_str_eq(hear(), "FDSTORE=1\nFDPOLL=0\nFDNAME=web");
 	cr_expect_neq(heard_fd, -1);
 	close(heard_fd);
 	cr_expect_str_eq(hear(), "FDSTOREREMOVE=1\nFDNAME=gone");
