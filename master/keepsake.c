@@ -255,20 +255,23 @@ keepsake_pool(struct supervise *s, uint64_t seed, pool_tell_fn *tell,
 	    clock_now_ms(), err);
 }
 
-/* What a program is heard by. What cannot be had any more is gone without. */
+/*
+ * What a program is heard by. What cannot be had any more is gone without; it
+ * may have been closed, and its number be another's, if the program is gone.
+ */
 static void
 restore_ears(struct supervise *s, struct entry *entry,
     const struct child_row *row)
 {
 	struct err	 err;
 
-	if (row->mail_fd != -1)
+	if (keep_has(row->mail_fd, KEEP_MAIL))
 		entry->mail = mailbox_restore(s->mailroom, row->mail_fd,
 		    entry->pid, row->uid, &err);
-	if (row->ack_fd != -1)
+	if (keep_has(row->ack_fd, KEEP_ACK))
 		entry->ack = ack_restore(s->acks, row->ack_fd, entry->pid,
 		    row->uid, &err);
-	if (row->out_fd != -1)
+	if (keep_has(row->out_fd, KEEP_CAPTURE))
 		entry->output = capture_restore(s->captures, row->out_fd,
 		    entry->slot, entry->pid, entry->generation, &err);
 }
@@ -284,7 +287,9 @@ keepsake_workers(struct supervise *s)
 		row = &s->p.saved->children[i];
 		entry = (struct entry){ .pid = row->pool.pid,
 		    .slot = row->pool.slot, .generation = row->pool.generation,
-		    .program = row->program, .pidfd = row->pid_fd,
+		    .program = row->program,
+		    .pidfd = keep_has(row->pid_fd, KEEP_PIDFD) ?
+		    row->pid_fd : -1,
 		    .uid = row->uid, .born_us = row->born_us,
 		    .alive_ms = row->watched ? clock_now_ms() : 0 };
 		restore_ears(s, &entry, row);

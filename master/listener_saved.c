@@ -161,7 +161,7 @@ bad_folder(const struct listener_saved *s)
 {
 	struct stat	 st;
 
-	if (s->dir == -1 || fcntl(s->dir, F_GETFD) == -1)
+	if (s->dir == -1)
 		return NULL;
 	if (fstat(s->dir, &st) == -1 || !S_ISDIR(st.st_mode))
 		return "it is no folder";
@@ -218,11 +218,12 @@ take_sockets(struct listener *l, const struct listener_saved *s,
 		listener_own(l, fds[i]);
 	}
 	why = bad_folder(s);
+	if (why == NULL && s->dir != -1 && fd_cloexec(s->dir, true) == -1)
+		why = strerror(errno);
 	if (why != NULL)
 		return err_set(err, "cannot take the folder of %s over on "
 		    "descriptor %d: %s", s->text, s->dir, why);
-	/* It is closed when the file has been removed. */
-	if (s->dir == -1 || fd_cloexec(s->dir, true) == -1)
+	if (s->dir == -1)
 		return 0;
 	l->dir = s->dir;
 	l->base = xstrdup(s->base);

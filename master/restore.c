@@ -97,22 +97,39 @@ let_go(struct held *held)
 	free(held->list);
 }
 
+/* It was closed, and its file removed, in a turn that a crash cut off. */
+static bool
+folder_is_gone(const struct saved *saved, int fd)
+{
+	size_t	 i;
+
+	for (i = 0; i < saved->nkeeps; i++)
+		if (saved->keeps[i].fd == fd)
+			return saved->keeps[i].kind != KEEP_DIR;
+	return true;
+}
+
 /*
  * One that is not there any more was about to be closed with its generation,
  * which nobody needs; else restore_one() misses it.
  */
 static void
-restore_listeners(const struct setup_saved *setup, struct held *held)
+restore_listeners(const struct saved *saved, struct held *held)
 {
+	const struct setup_saved	*setup = saved->setup;
 	const struct setup_listener	*from;
+	struct listener_saved		 row;
 	struct listener			*listener;
 	size_t				 i;
 
 	held->list = xcalloc(setup->nlisteners + 1, sizeof(*held->list));
 	for (i = 0; i < setup->nlisteners; i++) {
 		from = &setup->listeners[i];
-		listener = listener_restore(&from->saved, from->fds,
-		    from->nfds, &held->err);
+		row = from->saved;
+		if (folder_is_gone(saved, row.dir))
+			row.dir = -1;
+		listener = listener_restore(&row, from->fds, from->nfds,
+		    &held->err);
 		if (listener != NULL)
 			held->list[held->count++] = listener;
 	}
@@ -195,7 +212,7 @@ restore_generations(const struct saved *saved, struct err *err)
 	size_t				 i;
 	int				 result = 0;
 
-	restore_listeners(setup, &held);
+	restore_listeners(saved, &held);
 	/* They were written the newest first. */
 	for (i = setup->ngenerations; result == 0 && i > 0; i--)
 		result = restore_one(all, saved, &setup->generations[i - 1],
@@ -225,7 +242,7 @@ restore_farewell(const struct saved *saved, struct err *err)
 	struct held			 held = { .count = 0 };
 	size_t				 i;
 
-	restore_listeners(setup, &held);
+	restore_listeners(saved, &held);
 	let_go(&held);
 	for (i = 0; i < setup->ngenerations; i++)
 		if (setup->generations[i].nr == setup->master.generation)
