@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/board.h"
@@ -126,6 +129,46 @@ find_new(struct supervise *s)
 	}
 }
 
+/* ---- whom nobody waits for any more */
+
+static bool
+is_trial(pid_t pid)
+{
+	static const char	 name[] = "MUSTER_STATE=";
+	static char		 text[65536];
+	const char		*at;
+	ssize_t			 len;
+
+	len = procfs_read(pid, "environ", text, sizeof(text));
+	at = len <= 0 ? NULL : memmem(text, (size_t)len, name,
+	    sizeof(name) - 1);
+	return at != NULL && strstr(at, ":trial:") != NULL;
+}
+
+/* A fork of ours: one that looks names up. */
+static bool
+is_helper(pid_t pid)
+{
+	struct stat	 ours, theirs;
+	char		 path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return stat("/proc/self/exe", &ours) == 0 &&
+	    stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	    ours.st_ino == theirs.st_ino && may_be_new(pid);
+}
+
+static bool
+end_forgotten(void *arg, int pid)
+{
+	struct supervise	*s = arg;
+
+	if (pool_find(s->pool, pid) == NULL && !is_twin(s, pid) &&
+	    (is_trial(pid) || is_helper(pid)))
+		proc_kill(pid);
+	return true;
+}
+
 /* ---- */
 
 void
@@ -134,8 +177,10 @@ supervise_take_stock(struct supervise *s)
 	struct child	*child = NULL;
 
 	supervise_reap(s);
-	if (s->p.again)
+	if (s->p.again) {
 		find_new(s);
+		procfs_children(end_forgotten, s);
+	}
 	find_missing(s);
 	while ((child = pool_next_child(s->pool, child)) != NULL)
 		hear_again(s, child);
