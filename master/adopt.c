@@ -81,8 +81,15 @@ take(struct adopt *a, const struct addr *addr, const struct sockaddr *sa,
 	return result;
 }
 
+static bool
+has_any_port(const struct addr *addr)
+{
+	return addr->kind == ADDR_TCP && addr->port == 0;
+}
+
 static int
-take_all(struct adopt *a, const struct resolved *resolved, struct err *err)
+take_those(struct adopt *a, const struct resolved *resolved, bool any_port,
+    struct err *err)
 {
 	const struct conf_listen	*listen = &a->conf->listen;
 	const struct addr		*addr;
@@ -92,7 +99,8 @@ take_all(struct adopt *a, const struct resolved *resolved, struct err *err)
 
 	for (i = 0; i < listen->nbind; i++) {
 		addr = &listen->bind[i];
-		if (addr->kind == ADDR_FD || addr->kind == ADDR_NONE)
+		if (addr->kind == ADDR_FD || addr->kind == ADDR_NONE ||
+		    has_any_port(addr) != any_port)
 			continue;
 		sa = resolved_addr(resolved, i, 0, &len);
 		if (addr->host == NULL && take(a, addr, NULL, err) == -1)
@@ -104,6 +112,14 @@ take_all(struct adopt *a, const struct resolved *resolved, struct err *err)
 		}
 	}
 	return 0;
+}
+
+/* Those with a port first: port 0 must not take it away from them. */
+static int
+take_all(struct adopt *a, const struct resolved *resolved, struct err *err)
+{
+	return take_those(a, resolved, false, err) == -1 ? -1 :
+	    take_those(a, resolved, true, err);
 }
 
 /* Those that serve what we serve; without any socket, all. */

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/generation.h"
@@ -18,6 +19,13 @@
 #define FIRST_MS	3000
 #define AGAIN_MS	2000
 #define SOCKETS_MAX	256
+/* A successor has so long, as anybody has who is warned about; looks are
+ * ever more rare. Just ready it may still be running, of which nothing can
+ * be told: that is waited for but shortly. */
+#define HOLD_MS		(FIRST_MS + AGAIN_MS)
+#define UNKNOWN_MS	300
+#define LOOK_MIN_MS	20
+#define LOOK_MAX_MS	500
 
 struct check {
 	const struct generations *generations;
@@ -26,6 +34,10 @@ struct check {
 	struct event		*timer;		/* or NULL: no memory for it */
 	int			 generation;
 	bool			 suspect;	/* the one asked again */
+	/* Successors that are held: the first of a reload. */
+	int			 held;		/* generation; 0: none yet */
+	int64_t			 held_ms;	/* since */
+	bool			 needed;	/* who is there uses them */
 };
 
 static void
@@ -55,8 +67,8 @@ find_one(const struct check *check)
 }
 
 static enum probe_result
-ask(const struct check *check, const struct child_info *info,
-    const struct listener_set *set, char *elsewhere, size_t size)
+ask(const struct child_info *info, const struct listener_set *set,
+    char *elsewhere, size_t size)
 {
 	struct inherited	 sockets[SOCKETS_MAX];
 	ino_t			 inodes[SOCKETS_MAX];
@@ -65,14 +77,13 @@ ask(const struct check *check, const struct child_info *info,
 	size_t			 count = 0;
 	int			 i, n;
 
-	(void)check;
 	n = listeners_for_slot((struct listener_set *)set, info->slot,
 	    sockets, SOCKETS_MAX, &err);
 	for (i = 0; i < n && i < SOCKETS_MAX; i++)
 		if (fstat(sockets[i].fd, &st) == 0)
 			inodes[count++] = st.st_ino;
 	if (count == 0)
-		return PROBE_UNKNOWN;
+		return PROBE_USED;
 	return probe_worker(info->pid, inodes, count, elsewhere, size);
 }
 
@@ -103,7 +114,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (info == NULL)
 		return;
 	set = generations_of(check->generations, check->generation)->sockets;
-	if (ask(check, info, set, elsewhere, sizeof(elsewhere)) !=
+	if (ask(info, set, elsewhere, sizeof(elsewhere)) !=
 	    PROBE_UNUSED)
 		return;
 	if (check->suspect) {
@@ -112,6 +123,77 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	check->suspect = true;
 	arm(check, AGAIN_MS);
+}
+
+/* ---- successors */
+
+/* Whom it is to replace in the first place of a reload, or NULL. */
+static const struct child_info *
+predecessor(const struct check *check, const struct child_info *info)
+{
+	struct slot_info	 slot;
+
+	if (!pool_renewing(check->pool) ||
+	    info->generation != pool_generation(check->pool) ||
+	    info->generation == pool_proven(check->pool) ||
+	    !pool_slot(check->pool, info->slot, &slot) ||
+	    slot.successor == NULL || child_info(slot.successor) != info)
+		return NULL;
+	return child_info(slot.child);
+}
+
+static enum probe_result
+ask_of(const struct check *check, const struct child_info *info,
+    struct err *elsewhere)
+{
+	if (!roster_at(check->roster, info->cell)->program)
+		return PROBE_USED;
+	return ask(info, generations_of(check->generations,
+	    info->generation)->sockets, elsewhere->text,
+	    sizeof(elsewhere->text));
+}
+
+/* As time goes by, and what was seen. */
+static enum check_verdict
+judge(struct check *check, enum probe_result old, enum probe_result new,
+    bool elsewhere, int64_t waited_ms)
+{
+	check->needed |= old == PROBE_USED;
+	if (new == PROBE_USED || (old == PROBE_UNUSED && !check->needed))
+		return CHECK_GOOD;
+	if (waited_ms < (new == PROBE_UNKNOWN ? UNKNOWN_MS : HOLD_MS))
+		return CHECK_WAIT;
+	return new == PROBE_UNUSED && elsewhere && check->needed ?
+	    CHECK_BAD : CHECK_GOOD;
+}
+
+enum check_verdict
+check_successor(struct check *check, const struct child_info *info,
+    int64_t *again_ms, struct err *why)
+{
+	const struct child_info	*old = predecessor(check, info);
+	enum probe_result	 result;
+	enum check_verdict	 verdict;
+	struct err		 elsewhere = { "" }, unused = { "" };
+	int64_t			 waited_ms;
+
+	if (old == NULL || !roster_at(check->roster, info->cell)->program)
+		return CHECK_GOOD;
+	if (check->held != info->generation) {
+		check->held = info->generation;
+		check->held_ms = clock_now_ms();
+		check->needed = false;
+	}
+	waited_ms = clock_now_ms() - check->held_ms;
+	result = ask_of(check, info, &elsewhere);
+	verdict = judge(check, ask_of(check, old, &unused), result,
+	    elsewhere.text[0] != '\0', waited_ms);
+	*again_ms = waited_ms < LOOK_MIN_MS ? LOOK_MIN_MS :
+	    waited_ms > LOOK_MAX_MS ? LOOK_MAX_MS : waited_ms;
+	if (verdict == CHECK_BAD)
+		err_set(why, "it listens on %.200s, not on the sockets that "
+		    "it was given", elsewhere.text);
+	return verdict;
 }
 
 struct check *

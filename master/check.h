@@ -1,6 +1,10 @@
 #ifndef MUSTER_CHECK_H
 #define MUSTER_CHECK_H
 
+#include <stdint.h>
+
+struct child_info;
+struct err;
 struct event_base;
 struct generations;
 struct pool;
@@ -18,6 +22,22 @@ struct check	*check_new(struct event_base *base, int priority,
 		    const struct generations *generations,
 		    struct pool *pool, struct roster *roster);
 void		 check_free(struct check *check);
+
+/*
+ * A program says that it is ready, or has lived for long enough. May it take
+ * the place of the worker that is there? The first of a reload is asked
+ * whether it uses its sockets, if that worker does: nobody would serve once
+ * all are replaced by ones that listen elsewhere.
+ */
+enum check_verdict {
+	CHECK_GOOD,		/* or nobody can tell */
+	CHECK_WAIT,		/* not yet: ask again after *again_ms */
+	CHECK_BAD,		/* why has the reason */
+};
+
+enum check_verdict	 check_successor(struct check *check,
+			    const struct child_info *info, int64_t *again_ms,
+			    struct err *why);
 
 /* A program of this generation was ready for the first time. */
 void		 check_soon(struct check *check, int generation);

@@ -22,7 +22,7 @@
 #include "master/state.h"
 
 #define STACK_SIZE	((size_t)65536)
-#define SPARE_FDS	16
+#define SPARE_FDS	3
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED	true
@@ -275,8 +275,8 @@ heal_trial_environ(int state_fd, int reply_fd)
 }
 
 /*
- * Are there some to spare? The linker, which opens libraries, ends the process
- * when there is none.
+ * Are there some to spare, as there were for the trial? The linker of the new
+ * image, which opens libraries, ends the process when there is none.
  */
 static bool
 has_spare_fds(void)

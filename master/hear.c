@@ -31,6 +31,8 @@
 /* The longest extension of a time limit that is taken at its word. */
 #define EXTEND_MAX_MS	INT64_C(86400000)
 #define STATUS_MAX	200
+/* What ready_timeout leaves at least to one whose word is looked into. */
+#define HELD_SLACK_MS	1000
 
 /*
  * A built-in caretaker leaves by itself; a program has to be told to, once it
@@ -47,7 +49,7 @@ tell_caretaker(struct supervise *s, const struct child_info *info)
 	    conf->stop_signal);
 }
 
-void
+static void
 hear_ready(struct supervise *s, const struct child_info *info)
 {
 	bool	 program = roster_at(s->roster, info->cell)->program;
@@ -66,11 +68,45 @@ hear_ready(struct supervise *s, const struct child_info *info)
 		check_soon(s->check, info->generation);
 }
 
+/* Is it not to count as ready yet, or ever? */
+static bool
+held(struct supervise *s, struct child *child)
+{
+	const struct child_info	*info = child_info(child);
+	int64_t			 again_ms;
+	struct err		 why;
+
+	switch (check_successor(s->check, info, &again_ms, &why)) {
+	case CHECK_GOOD:
+		break;
+	case CHECK_WAIT:
+		pool_hold(s->pool, child, clock_now_ms() + again_ms);
+		/* It has said its word in time. */
+		pool_extend(s->pool, child, again_ms + HELD_SLACK_MS,
+		    clock_now_ms());
+		return true;
+	case CHECK_BAD:
+		report_unfit(&s->report, info, &why);
+		pool_reject(s->pool, child, clock_now_ms());
+		return true;
+	}
+	return false;
+}
+
+void
+hear_alive(struct supervise *s, const struct child_info *info)
+{
+	if (!held(s, pool_find(s->pool, info->pid)))
+		hear_ready(s, info);
+}
+
 static void
 is_ready(struct supervise *s, struct child *child)
 {
 	bool	 starting = child_info(child)->state == CHILD_STARTING;
 
+	if (starting && held(s, child))
+		return;
 	if (starting)
 		hear_ready(s, child_info(child));
 	else if (s->p.again && child_info(child)->ready_ms != -1)
@@ -199,7 +235,8 @@ on_ack(void *arg, pid_t worker)
 	struct supervise	*s = arg;
 	struct child		*child = pool_find(s->pool, worker);
 
-	if (child == NULL || child_info(child)->state != CHILD_STARTING)
+	if (child == NULL || child_info(child)->state != CHILD_STARTING ||
+	    !listens_to_ready(s, roster_at(s->roster, child_info(child)->cell)))
 		return;
 	is_ready(s, child);
 	keepsake_turn(s);

@@ -152,6 +152,9 @@ inbox_new(struct event_base *base, int priority, const int *fds,
 	}
 	if (result == 0)
 		return inbox;
+	/* Those that were given stay the caller's. */
+	if (fds != NULL)
+		inbox->fds[0] = inbox->fds[1] = -1;
 	inbox_free(inbox);
 	return NULL;
 }

@@ -194,6 +194,16 @@ keep_expose(void)
 }
 
 void
+keep_expose_saved(const struct keep_saved *saved, size_t count)
+{
+	size_t	 i;
+
+	for (i = 0; i < count; i++)
+		if (still(saved[i].fd, saved[i].dev, saved[i].ino))
+			fd_cloexec(saved[i].fd, false);
+}
+
+void
 keep_hide(void)
 {
 	size_t	 fd;

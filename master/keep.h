@@ -74,5 +74,7 @@ int	keep_next(enum keep_kind kind, int after);
 void	keep_expose(void);
 void	keep_hide(void);
 void	keep_expose_rows(const struct keep_row *rows);
+/* Those that the image before us kept, for it to go on with. */
+void	keep_expose_saved(const struct keep_saved *saved, size_t count);
 
 #endif

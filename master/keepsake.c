@@ -58,19 +58,6 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
-void
-keepsake_all(struct supervise *s)
-{
-	struct slot_saved	 row;
-	struct child		*child = NULL;
-	int			 slot;
-
-	while ((child = pool_next_child(s->pool, child)) != NULL)
-		keepsake_child(s, child);
-	for (slot = 0; pool_save_slot(s->pool, slot, &row); slot++)
-		mirror_slot(s->p.mirror, &row);
-}
-
 /*
  * The pool comes last: it ends the turn. Only then a cell may be used again,
  * so that no row is of two workers in one turn.
@@ -193,6 +180,29 @@ keepsake_setup(struct supervise *s)
 	write_generations(s, setup);
 	mirror_setup(s->p.mirror, setup);
 	setup_free(setup);
+}
+
+void
+keepsake_all(struct supervise *s)
+{
+	const struct entry	*entry;
+	struct slot_saved	 row;
+	struct child		*child;
+	int			 nr;
+
+	mirror_forgive(s->p.mirror);
+	for (nr = 0; nr < roster_cells(s->roster); nr++) {
+		entry = roster_at(s->roster, nr);
+		child = entry->pid > 0 ? pool_find(s->pool, entry->pid) : NULL;
+		if (child != NULL)
+			keepsake_child(s, child);
+		else
+			mirror_child_gone(s->p.mirror, nr);
+	}
+	for (nr = 0; pool_save_slot(s->pool, nr, &row); nr++)
+		mirror_slot(s->p.mirror, &row);
+	keepsake_setup(s);
+	keepsake_turn(s);
 }
 
 /* ---- taking up again */

@@ -13,8 +13,6 @@ struct supervise;
 
 /* All that this turn has changed. At the end of each. */
 void		 keepsake_turn(struct supervise *s);
-/* All rows of workers and slots, changed or not. */
-void		 keepsake_all(struct supervise *s);
 /* A worker's row, for what the pool does not know of. */
 void		 keepsake_child(struct supervise *s,
 		    const struct child *child);
@@ -25,6 +23,8 @@ void		 keepsake_child(struct supervise *s,
 void		 keepsake_setup(struct supervise *s);
 /* The worker of this cell is gone; released once that is written down. */
 void		 keepsake_cell_left(struct supervise *s, int cell);
+/* All of it again, as some could not be written: that is forgiven. */
+void		 keepsake_all(struct supervise *s);
 
 /* ---- taking up again, from s->p.saved; without it, a new one */
 

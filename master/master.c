@@ -408,8 +408,8 @@ on_ended(void *arg)
 static int
 watch_signals(struct master *m, struct err *err)
 {
-	m->signals = event_new(m->base, sigq_fd(), EV_READ | EV_PERSIST,
-	    on_signals, m);
+	m->signals = event_new(m->base, m->p.figures->signal_fds[0],
+	    EV_READ | EV_PERSIST, on_signals, m);
 	if (m->signals == NULL ||
 	    event_priority_set(m->signals, PRIORITY_SIGNALS) == -1 ||
 	    event_add(m->signals, NULL) == -1)
@@ -440,7 +440,7 @@ make_parts(struct master *m, struct err *err)
 	if (m->slow == NULL || m->become == NULL ||
 	    event_priority_set(m->become, PRIORITY_FACTS) == -1)
 		return err_set(err, "cannot make the master's timers");
-	return 0;
+	return watch_signals(m, err);
 }
 
 /* All that nobody was told of: an image may crash before it can tell. */
@@ -488,7 +488,9 @@ master_new(const struct master_parts *parts, struct err *err)
 	if (parts->parent != NULL)
 		systemd_main_pid(m->systemd);
 	if (make_parts(m, err) == -1) {
-		master_free(m);
+		/* What was kept is the image's before us, if that goes on. */
+		if (parts->saved == NULL)
+			master_free(m);
 		return NULL;
 	}
 	m->store = store_new(m->systemd,
@@ -638,9 +640,8 @@ master_run(struct master *m)
 	int		 code;
 
 	/* What came since the image before us blocked them is told of now. */
-	if ((m->p.how != HEAL_FRESH &&
-	    sigq_reopen(m->p.figures->signal_fds, &err) == -1) ||
-	    watch_signals(m, &err) == -1) {
+	if (m->p.how != HEAL_FRESH &&
+	    sigq_reopen(m->p.figures->signal_fds, &err) == -1) {
 		log_event(EV_MASTER_FAILED, log_str("msg", err.text),
 		    log_int("code", EX_OSERR));
 		return EX_OSERR;

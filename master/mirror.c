@@ -128,6 +128,12 @@ mirror_lost(const struct mirror *m)
 	return m->lost;
 }
 
+void
+mirror_forgive(struct mirror *m)
+{
+	m->lost = 0;
+}
+
 /* ---- rows */
 
 static const struct state_bytes	 nothing[2];

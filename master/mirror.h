@@ -77,8 +77,9 @@ struct crash_saved;
 void		 mirror_crashes(struct mirror *mirror,
 		    const struct crash_saved *crashes, size_t count);
 
-/* How many stores failed so far. */
+/* How many stores failed so far, or since all was to be stored again. */
 uint64_t	 mirror_lost(const struct mirror *mirror);
+void		 mirror_forgive(struct mirror *mirror);
 
 /*
  * A copy for a trial, sealed against every change. A descriptor that the

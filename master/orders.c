@@ -81,7 +81,7 @@ static void
 tell_scale(const struct sigq_record *record, const char *text)
 {
 	bool	 ok = sigq_value_ok(record);
-	char	 msg[192];
+	char	 msg[256];
 
 	if (ok)
 		snprintf(msg, sizeof(msg), "%s, value %d", text,

@@ -82,8 +82,9 @@ enum tell_kind {
 	TELL_RENEW_DONE,	/* n: generation */
 	TELL_RENEW_FAILED,	/* slot, n: generation, restored; child: who
 				 * failed, NULL: could not be executed */
-	TELL_ALIVE,		/* child: it has lived for alive, so it is
-				 * about to count as ready */
+	TELL_ALIVE,		/* child: it has lived for alive, or was held
+				 * for long enough, so it is about to count as
+				 * ready, unless it is held now */
 	TELL_SURPRISE,		/* child, event: ignored */
 	TELL_LATE,		/* child: its state's time limit ran out */
 	TELL_LEAVING,		/* child: it stops by itself */
@@ -178,6 +179,16 @@ void		 pool_set_active(struct pool *pool, struct child *child,
  */
 void		 pool_extend(struct pool *pool, struct child *child,
 		    int64_t ms, int64_t now_ms);
+/*
+ * A starting child is not to count as ready yet, whatever was said: TELL_ALIVE
+ * comes then (once more; this may be called from within it). It is no use
+ * after the child was told to go.
+ */
+void		 pool_hold(struct pool *pool, struct child *child,
+		    int64_t until_ms);
+/* A starting child will never be ready: killed, as if its time was over. */
+void		 pool_reject(struct pool *pool, struct child *child,
+		    int64_t now_ms);
 /*
  * The shell was away for ms (stopped, starved): the time limits of all
  * children, and what they need to count as alive, are extended by it. Other

@@ -140,7 +140,22 @@ child_lives(struct pool *pool, struct child *child, int64_t now_ms)
 {
 	pool_say(pool, (struct pool_tell){ .kind = TELL_ALIVE,
 	    .slot = child->info.slot, .child = &child->info });
-	pool_fact(pool, child, ON_READY, now_ms);
+	if (child->core.state == CHILD_STARTING && !child->alive.armed)
+		pool_fact(pool, child, ON_READY, now_ms);
+}
+
+void
+pool_hold(struct pool *pool, struct child *child, int64_t until_ms)
+{
+	if (child->core.state == CHILD_STARTING)
+		timer_arm(pool, &child->alive, until_ms);
+}
+
+void
+pool_reject(struct pool *pool, struct child *child, int64_t now_ms)
+{
+	if (child->core.state == CHILD_STARTING)
+		step(pool, child, ON_DEADLINE, now_ms);
 }
 
 /* ---- facts */

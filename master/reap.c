@@ -32,13 +32,14 @@ reap_gone(struct supervise *s, struct child *child,
 	int			 generation = info->generation;
 
 	if (info->ready_ms == -1)
-		report_failed(&s->report, info);
+		report_failed(&s->report, info, death);
 	report_exit(&s->report, info, death);
 	turnout_forget(s->turnout, info->pid);
 	mirror_child_gone(s->p.mirror, info->cell);
 	roster_clear(s->roster, info->cell);
 	keepsake_cell_left(s, info->cell);
 	pool_exited(s->pool, child, death->code, clock_now_ms());
+	report_forget(&s->report);
 	generations_died(s->p.generations, generation);
 }
 

@@ -140,6 +140,7 @@ report_hopeless(struct report *report, int slot, const struct err *err)
 struct last {
 	struct err	*words;
 	size_t		 skip;		/* lines before the last ones */
+	const char	*between;	/* before the next one */
 };
 
 static void
@@ -162,23 +163,46 @@ add_line(void *arg, const char *line, size_t len)
 		return;
 	}
 	snprintf(words->text + used, sizeof(words->text) - used, "%s%.*s",
-	    used == 0 ? "" : " | ", (int)len, line);
+	    last->between, (int)len, line);
+	last->between = " | ";
+}
+
+static void
+tell_end(const struct report *report, const struct child_info *child,
+    const struct proc_death *death, struct err *how)
+{
+	if (report->unfit == child->pid)
+		*how = report->why_unfit;
+	else if (death->signo != 0)
+		err_set(how, "ended by SIG%s", signal_text(death->signo));
+	else
+		err_set(how, "exit code %d", death->code);
 }
 
 void
-report_failed(struct report *report, const struct child_info *child)
+report_failed(struct report *report, const struct child_info *child,
+    const struct proc_death *death)
 {
 	const struct entry	*entry = roster_at(report->roster,
 				    child->cell);
-	struct last		 last = { &report->last_words, 0 };
+	struct err		 heard = report->last_words;
+	struct last		 last = { &report->last_words, 0, ": " };
 	size_t			 count;
 
+	tell_end(report, child, death, &report->last_words);
+	if (heard.text[0] != '\0')
+		add_line(&last, heard.text, strlen(heard.text));
 	if (entry->output == NULL)
 		return;
-	report->last_words.text[0] = '\0';
 	count = capture_last(entry->output, pass_line, NULL);
 	last.skip = count > LAST_LINES ? count - LAST_LINES : 0;
 	capture_last(entry->output, add_line, &last);
+}
+
+void
+report_forget(struct report *report)
+{
+	report->last_words.text[0] = '\0';
 }
 
 static const char *
@@ -212,6 +236,25 @@ report_heard(struct report *report, const char *line, size_t len)
 	if (found != NULL)
 		err_set(&report->last_words, "%.*s",
 		    (int)(len - (size_t)(found - line)), found);
+}
+
+static void
+tell_late(struct report *report, const struct child_info *child)
+{
+	if (child->state != CHILD_STARTING)
+		return;
+	report->unfit = child->pid;
+	err_set(&report->why_unfit, "not ready within ready_timeout");
+}
+
+void
+report_unfit(struct report *report, const struct child_info *child,
+    const struct err *why)
+{
+	report->unfit = child->pid;
+	report->why_unfit = *why;
+	log_event(EV_WORKER_UNUSED, log_int("slot", child->slot),
+	    log_int("pid", child->pid), log_str("msg", why->text));
 }
 
 /* An exit code that is fatal, or a program that cannot be executed. */
@@ -274,6 +317,7 @@ report_tell(struct report *report, const struct pool_tell *tell)
 		tell_surprise(tell);
 		break;
 	case TELL_LATE:
+		tell_late(report, tell->child);
 		log_event(EV_WORKER_LATE, log_int("slot", tell->slot),
 		    log_int("pid", tell->child->pid),
 		    log_int("gen", tell->child->generation),

@@ -1,6 +1,7 @@
 #ifndef MUSTER_REPORT_H
 #define MUSTER_REPORT_H
 
+#include <sys/types.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,8 @@ struct report {
 	int64_t			 started_us;
 	struct err		 spawn_error;	/* why the last fork failed */
 	struct err		 last_words;	/* of a worker that failed */
+	pid_t			 unfit;		/* who was killed, and why: */
+	struct err		 why_unfit;
 	char			 verdict[640];	/* why the start was given up */
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
@@ -41,8 +44,17 @@ void	report_kill_failed(const struct report *report,
 void	report_exit(const struct report *report,
 	    const struct child_info *child, const struct proc_death *death);
 
-/* Its output, if captured, is gone through for its last words. */
-void	report_failed(struct report *report, const struct child_info *child);
+/* It does not use its sockets, and is to be killed for it. */
+void	report_unfit(struct report *report, const struct child_info *child,
+	    const struct err *why);
+
+/*
+ * It never was ready: how it ended, and what it said last, are the last words
+ * until report_forget(). Its output, if captured, is gone through for them.
+ */
+void	report_failed(struct report *report, const struct child_info *child,
+	    const struct proc_death *death);
+void	report_forget(struct report *report);
 
 /* A worker's log line passed by: kept if it says why a worker failed. */
 void	report_heard(struct report *report, const char *line, size_t len);

@@ -23,7 +23,7 @@ int			 restore_try(const struct saved *saved,
 /*
  * The generations of another image of this master: their configurations from
  * the text it wrote down, their sockets from the descriptors it kept. All or
- * nothing: NULL with err.
+ * nothing: NULL with err, and nothing is closed (or freed).
  */
 struct generations	*restore_generations(const struct saved *saved,
 			    struct err *err);

@@ -116,6 +116,7 @@ not_a_program(struct spawner *s, struct birth *birth)
 	}
 	report_hopeless(report, birth->act.slot, &err);
 	pool_hopeless(s->place.p.pool, &birth->act, clock_now_ms());
+	report_forget(report);
 }
 
 static void

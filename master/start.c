@@ -82,11 +82,12 @@ make_master(struct start *s, enum heal_how how, struct err *err)
 				    s->parent, s->mirror, &s->figures,
 				    s->saved, s->survivors, how };
 
-	s->master = master_new(&parts, err);
+	if ((s->master = master_new(&parts, err)) == NULL)
+		return EX_OSERR;
 	/* What was kept is in the right hands now. */
 	saved_free(s->saved);
 	s->saved = NULL;
-	return s->master == NULL ? EX_OSERR : 0;
+	return 0;
 }
 
 static void
@@ -308,12 +309,14 @@ go_on(struct start *s, const struct heal_origin *origin, struct err *err)
 	return 0;
 }
 
-/* The binary that was here before can; nothing was touched. */
+/* The binary that was here before can; nothing was closed. */
 static int
-go_back(int code, const struct err *err)
+go_back(const struct start *s, int code, const struct err *err)
 {
 	struct err	 back;
 
+	if (s->saved != NULL)
+		keep_expose_saved(s->saved->keeps, s->saved->nkeeps);
 	if (upgrade_back(err->text, &back) == -1)
 		log_event(EV_UPGRADE_FAILED, log_str("msg", back.text));
 	return say(code, err);
@@ -342,7 +345,7 @@ start_again(const struct options *options, const struct heal_origin *origin)
 		return code;
 	}
 	if (origin->how == HEAL_UPGRADE)
-		return go_back(code, &err);
+		return go_back(&s, code, &err);
 	log_event(EV_MASTER_FAILED, log_str("msg", err.text),
 	    log_int("code", code));
 	return say(code, &err);

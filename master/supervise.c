@@ -86,6 +86,7 @@ do_act(struct supervise *s, const struct act *act)
 	case ACT_REFUSE:
 		listeners_refuse_all();
 		s->setup_due = true;
+		s->p.changed(s->p.arg);
 		break;
 	}
 }
@@ -161,7 +162,7 @@ end_renewal(struct supervise *s)
 	if (!s->renewal_told)
 		return;
 	s->renewal_told = false;
-	reload_told(s->reload, &s->renewal, s->report.last_words.text);
+	reload_told(s->reload, &s->renewal, s->renewal_words.text);
 }
 
 /* All acts there are to do, and the forks that they ask for. */

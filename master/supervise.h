@@ -42,7 +42,8 @@ struct supervise_parts {
 	bool				 again;	/* after a crash */
 	void	(*ready)(void *arg);	/* the pool has become ready */
 	void	(*ended)(void *arg);	/* the pool has ended */
-	void	(*changed)(void *arg);	/* another configuration is in force */
+	/* Another configuration is in force, or the sockets were retired. */
+	void	(*changed)(void *arg);
 	/* A child that is no worker has ended. True: it was expected. */
 	bool	(*stranger)(void *arg, pid_t pid,
 		    const struct proc_death *death);

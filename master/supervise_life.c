@@ -93,12 +93,13 @@ on_tell(void *arg, const struct pool_tell *tell)
 		s->p.ready(s->p.arg);
 		break;
 	case TELL_ALIVE:
-		hear_ready(s, tell->child);
+		hear_alive(s, tell->child);
 		break;
 	case TELL_RENEW_DONE:
 	case TELL_RENEW_FAILED:
 		s->renewal = *tell;
 		s->renewal.child = NULL;	/* it may be gone by then */
+		s->renewal_words = s->report.last_words;
 		s->renewal_told = true;
 		break;
 	default:
@@ -234,7 +235,8 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
 	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
 	    open_timers(s, err) == -1) {
-		supervise_free(s);
+		if (parts->saved == NULL)
+			supervise_free(s);
 		return NULL;
 	}
 	open_parts(s);
@@ -328,17 +330,15 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 	reload_resume(s->reload, "adopt");
 }
 
-/* With what was lost before, for it has not changed since. */
 bool
 supervise_write_down(struct supervise *s)
 {
-	uint64_t	 lost = mirror_lost(s->p.mirror);
-
 	s->setup_due = true;
-	if (lost > 0)
+	if (mirror_lost(s->p.mirror) > 0)
 		keepsake_all(s);
-	keepsake_turn(s);
-	return mirror_lost(s->p.mirror) == lost;
+	else
+		keepsake_turn(s);
+	return mirror_lost(s->p.mirror) == 0;
 }
 
 void

@@ -37,6 +37,7 @@ struct supervise {
 	size_t			 nleft, left_room;
 	/* How a renewal ended, to be acted on outside of the pool. */
 	struct pool_tell	 renewal;
+	struct err		 renewal_words;	/* of who failed it */
 	bool			 renewal_told;
 	struct report		 report;
 };
@@ -46,8 +47,8 @@ void	supervise_arm(struct event *timer, int64_t delay_ms);
 
 /* hear.c */
 int	hear_open(struct supervise *s, struct err *err);
-/* It is ready, by its own word or by having lived long enough. */
-void	hear_ready(struct supervise *s, const struct child_info *info);
+/* It is ready, as it has lived long enough, unless it is held. */
+void	hear_alive(struct supervise *s, const struct child_info *info);
 /* All that was said so far: last words before a death is judged. */
 void	hear_last_words(struct supervise *s, const struct child_info *info);
 /* What an app said that an image before us may have heard last. */

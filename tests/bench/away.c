@@ -6,15 +6,13 @@
  * twin's image does nothing but execute itself and go on. Meanwhile the exact
  * client asks the workers, and counts what is not answered.
  */
-#include "server.h"
-
-#include "tests/exact/exact.h"
+#include "load.h"
 
 #define PING_MS		10000.0
 #define AROUND_MS	30.0	/* pings before, and after it is done */
 
 struct rows {
-	struct figure	 upgrade, crash, lost, asked;
+	struct figure	 upgrade, crash, lost, answered;
 };
 
 static const char *const quiet[] = { "worker.watchdog=0", NULL };
@@ -27,7 +25,7 @@ ping(struct server *s)
 	server_expect(s, "log.reopened");
 	kill(s->pid, SIGUSR1);
 	if (!server_await(s, PING_MS))
-		fail("no answer to USR1:\n%.2000s", s->text);
+		fail("%s gave no answer to USR1:\n%.2000s", s->side == MUSTER ? "muster" : "bare", s->text);
 	return now_ms() - t0;
 }
 
@@ -61,42 +59,18 @@ one_time(struct server *s, int signo)
 	return longest;
 }
 
-static struct exact *
-ask(const struct server *s, bool keep_alive)
-{
-	struct exact_plan plan = { .protocol = EXACT_ECHO, .clients = 4,
-		.think_ms = 4, .keep_alive = keep_alive };
-	struct exact *exact;
-
-	snprintf(plan.addr, sizeof(plan.addr), "127.0.0.1:%d", s->port);
-	if ((exact = exact_start(&plan)) == NULL)
-		fail("the exact client: %s", strerror(errno));
-	return exact;
-}
-
-static void
-note_losses(struct rows *r, struct exact *exact)
-{
-	struct exact_counts c = exact_stop(exact);
-
-	if (exact_lost(&c) + c.refused > 0)
-		printf("lost: %s\n", exact_line(&c));
-	series_add(&r->lost.muster, (double)(exact_lost(&c) + c.refused));
-	series_add(&r->asked.muster, (double)c.ok);
-}
-
 static void
 one_run(struct rows *r, enum side side, int n)
 {
 	static struct server s;
 	bool ours = side == MUSTER;
-	struct exact *exact[2];
+	struct load load;
 	int i;
 
 	server_start(&s, side, n, "exclusive", quiet);
 	server_ready(&s, 0.5);
-	for (i = 0; ours && i < 2; i++)
-		exact[i] = ask(&s, i == 0);
+	if (ours)
+		load_start(&load, &s);
 	sleep_ms(50);
 	for (i = 0; i < (n > 100 ? 1 : 3); i++)
 		series_add(ours ? &r->upgrade.muster : &r->upgrade.bare,
@@ -105,8 +79,8 @@ one_run(struct rows *r, enum side side, int n)
 	for (i = 0; i < (n > 100 ? 2 : 3); i++)
 		series_add(ours ? &r->crash.muster : &r->crash.bare,
 		    one_time(&s, SIGSEGV));
-	for (i = 0; ours && i < 2; i++)
-		note_losses(r, exact[i]);
+	if (ours)
+		load_stop(&load, &r->lost.muster, &r->answered.muster);
 	server_stop(&s);
 }
 
@@ -128,10 +102,10 @@ measure(int n, int rounds)
 		.lost = { .id = "away_lost", .unit = "requests",
 		    .what = "  lost meanwhile",
 		    .target = TARGET_WORST_MAX, .limit = 0 },
-		.asked = { .id = "away_asked", .unit = "requests",
+		.answered = { .id = "away_answered", .unit = "requests",
 		    .what = "  answered meanwhile" },
 	};
-	r.upgrade.n = r.crash.n = r.lost.n = r.asked.n = n;
+	r.upgrade.n = r.crash.n = r.lost.n = r.answered.n = n;
 	for (i = 0; i < rounds; i++) {
 		one_run(&r, MUSTER, n);
 		one_run(&r, BARE, n);
@@ -139,7 +113,7 @@ measure(int n, int rounds)
 	figure_print(&r.upgrade);
 	figure_print(&r.crash);
 	figure_print(&r.lost);
-	figure_print(&r.asked);
+	figure_print(&r.answered);
 }
 
 int

@@ -246,9 +246,8 @@ static void
 loop(void)
 {
 	struct epoll_event ev[8];
-	int ep, i, k, n;
-	char buf[64];
-	ssize_t len;
+	int ep, i, n;
+	char byte;
 
 	if ((ep = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		die("epoll_create1");
@@ -257,11 +256,10 @@ loop(void)
 	for (;;) {
 		n = epoll_wait(ep, ev, 8, -1);
 		for (i = 0; i < n; i++) {
-			len = read(ev[i].data.fd, buf, sizeof(buf));
-			if (ev[i].data.fd != sig_pipe[0])
-				continue;
-			for (k = 0; k < len; k++)
-				act(buf[k]);
+			/* One at a time: it may be our last. */
+			if (read(ev[i].data.fd, &byte, 1) == 1 &&
+			    ev[i].data.fd == sig_pipe[0])
+				act(byte);
 		}
 	}
 }

@@ -46,6 +46,7 @@ struct server {
 
 static const char		*build_dir;
 static char			 program[512];	/* of workers; "": built in */
+static const char		*server_log;	/* NULL: we listen to it */
 static struct pids		 orphans;	/* no room on a signal's stack */
 static volatile pid_t		 masters[SERVERS_MAX];
 
@@ -200,7 +201,7 @@ static inline void
 server_exec(enum side side, int workers, const char *accept,
     const char *const *extra)
 {
-	static char path[512], n[16], mode[64];
+	static char path[512], n[16], mode[64], log[600];
 	const char *argv[40];
 	int i = 0;
 
@@ -222,6 +223,11 @@ server_exec(enum side side, int workers, const char *accept,
 	for (; extra != NULL && *extra != NULL && i < 30; extra++) {
 		argv[i++] = "-s";
 		argv[i++] = *extra;
+	}
+	if (server_log != NULL) {
+		snprintf(log, sizeof(log), "master.log=%s", server_log);
+		argv[i++] = "-s";
+		argv[i++] = log;
 	}
 	if (program[0] != '\0') {
 		argv[i++] = "--";

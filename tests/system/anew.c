@@ -232,7 +232,27 @@ anew_expect_signals(struct rig *r, int count)
 	rig_await_workers(r, count);
 }
 
-/* ---- the shim */
+/* ---- interference */
+
+pid_t
+anew_trace(struct rig *r, const char *inject)
+{
+	char pid[16], expr[128];
+	pid_t tracer;
+
+	if (system("strace -V >/dev/null 2>&1") != 0)
+		rig_skip("needs strace");
+	snprintf(pid, sizeof(pid), "%d", (int)r->pid);
+	snprintf(expr, sizeof(expr), "inject=%s", inject);
+	if ((tracer = fork()) == 0) {
+		execlp("strace", "strace", "-qq", "-o", rig_path("trace"),
+		    "-p", pid, "-e", expr, NULL);
+		_exit(127);
+	}
+	if (!eventually(atoi(look_status(r->pid, "TracerPid")) == tracer))
+		rig_skip("strace may not attach");
+	return tracer;
+}
 
 struct shim *
 anew_shim(void)

@@ -49,6 +49,12 @@ void		 anew_expect_well(struct rig *r, int workers);
 /* TTIN, TTOU, CHLD, USR1, SIGRTMIN+1, HUP still do what they do. */
 void		 anew_expect_signals(struct rig *r, int workers);
 
+/*
+ * strace(1) at the master, with its --inject; kill() the pid to end that.
+ * Skips where there is none.
+ */
+pid_t		 anew_trace(struct rig *r, const char *inject);
+
 /* Map a file for shim.so; the next start has it. Skips with a sanitizer. */
 struct shim	*anew_shim(void);
 

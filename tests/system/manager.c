@@ -1,6 +1,7 @@
 #include "tests/system/manager.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <errno.h>
 #include <stddef.h>
@@ -14,10 +15,18 @@
 
 struct said {
 	char	 text[400];
-	int64_t	 ms;
+	int	 fd;		/* until it was kept, or -1 */
+};
+
+#define KEPT_MAX	16
+
+struct kept {
+	char	 name[300];
 	int	 fd;
 };
 
+static struct kept kept[KEPT_MAX];
+static int nkept;
 static struct sockaddr_un address;
 static socklen_t address_len;
 static int manager = -1;
@@ -116,7 +125,6 @@ hear(struct said *it)
 	if (n == -1)
 		return false;
 	it->text[n] = '\0';
-	it->ms = rig_now_ms();
 	it->fd = -1;
 	header = CMSG_FIRSTHDR(&msg);
 	if (header != NULL && header->cmsg_type == SCM_RIGHTS)
@@ -124,11 +132,49 @@ hear(struct said *it)
 	return true;
 }
 
+static bool
+is_same(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
+}
+
+/* As service_add_fd_store() and service_remove_fd_store() do. */
+static void
+keep(struct said *it)
+{
+	const char *name = strstr(it->text, "FDNAME=");
+	bool removes = strncmp(it->text, "FDSTOREREMOVE=1\n", 16) == 0;
+
+	if (name == NULL || (!removes && it->fd == -1))
+		return;
+	name += strlen("FDNAME=");
+	for (int i = nkept - 1; i >= 0; i--) {
+		if (!removes && is_same(kept[i].fd, it->fd))
+			return;
+		if (!removes || strcmp(kept[i].name, name) != 0)
+			continue;
+		close(kept[i].fd);
+		kept[i] = kept[--nkept];
+	}
+	if (removes)
+		return;
+	cr_assert_lt(nkept, KEPT_MAX);
+	snprintf(kept[nkept].name, sizeof(kept[nkept].name), "%s", name);
+	kept[nkept++].fd = it->fd;
+	it->fd = -1;
+}
+
 static void
 hear_all(void)
 {
-	while (manager != -1 && nsaid < SAID_MAX && hear(&said[nsaid]))
-		nsaid++;
+	for (; manager != -1 && nsaid < SAID_MAX && hear(&said[nsaid]);
+	    nsaid++) {
+		keep(&said[nsaid]);
+		if (said[nsaid].fd != -1)
+			close(said[nsaid].fd);
+	}
 	cr_assert_lt(nsaid, SAID_MAX, "too much is said");
 }
 
@@ -153,22 +199,10 @@ manager_count(const char *begin)
 	return n;
 }
 
-int64_t
-manager_ms(int at)
-{
-	return said[at].ms;
-}
-
 const char *
 manager_text(int at)
 {
 	return at == -1 ? "" : said[at].text;
-}
-
-int
-manager_fd(int at)
-{
-	return said[at].fd;
 }
 
 int
@@ -180,12 +214,50 @@ manager_await(struct rig *r, const char *begin)
 	return manager_at(begin, 0);
 }
 
+/* ---- keeping */
+
+int
+manager_kept(void)
+{
+	hear_all();
+	return nkept;
+}
+
+int
+manager_kept_at(const char *end)
+{
+	size_t len = strlen(end);
+
+	hear_all();
+	for (int i = 0; i < nkept; i++)
+		if (strlen(kept[i].name) > len && strcmp(kept[i].name +
+		    strlen(kept[i].name) - len, end) == 0)
+			return i;
+	return -1;
+}
+
+void
+manager_pass_kept(struct rig *r)
+{
+	char names[KEPT_MAX * 300] = "", count[16];
+
+	hear_all();
+	cr_assert_leq(nkept, (int)(sizeof(r->pass) / sizeof(r->pass[0])));
+	for (r->npass = 0; r->npass < nkept; r->npass++) {
+		r->pass[r->npass] = kept[nkept - 1 - r->npass].fd;
+		strcat(names, r->npass == 0 ? "" : ":");
+		strcat(names, kept[nkept - 1 - r->npass].name);
+	}
+	snprintf(count, sizeof(count), "%d", nkept);
+	setenv("LISTEN_FDS", count, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+	if (npid_of == 0)
+		manager_name_pid(r, "LISTEN_PID");
+}
+
 void
 manager_forget(void)
 {
 	hear_all();
-	for (int i = 0; i < nsaid; i++)
-		if (said[i].fd != -1)
-			close(said[i].fd);
 	nsaid = 0;
 }

@@ -2,7 +2,6 @@
 #define MUSTER_MANAGER_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct rig;
 
@@ -28,16 +27,22 @@ void	 manager_name_pid(struct rig *r, const char *variable);
 
 /*
  * What it was told so far, in order: how many messages that begin so there
- * are; where the nth message with that begin is (from 0), or -1; when it came
- * in ms, its text, its descriptor or -1.
+ * are; where the nth message with that begin is (from 0), or -1; its text.
  */
 int		 manager_count(const char *begin);
 int		 manager_at(const char *begin, int nth);
-int64_t		 manager_ms(int at);
 const char	*manager_text(int at);
-int		 manager_fd(int at);
 /* Wait for the first such message; where it is. */
 int		 manager_await(struct rig *r, const char *begin);
+/*
+ * What it keeps (FDSTORE=1), as systemd does: each socket once, until it is
+ * told otherwise. How many; where the one is whose name ends so, or -1. The
+ * next start is passed all of them, the last one first.
+ */
+int		 manager_kept(void);
+int		 manager_kept_at(const char *end);
+void		 manager_pass_kept(struct rig *r);
+
 /* Start counting anew: all until now is forgotten. */
 void		 manager_forget(void);
 

@@ -38,6 +38,13 @@ rig_soak(int times)
 	return getenv("MUSTER_SOAK") != NULL ? times * 20 : times;
 }
 
+bool
+rig_sanitized(void)
+{
+	return getenv("MUSTER") != NULL &&
+	    strstr(getenv("MUSTER"), "sanitize") != NULL;
+}
+
 void
 rig_nap(void)
 {

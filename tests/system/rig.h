@@ -69,6 +69,7 @@ void	 rig_setup(void);
 void	 rig_cleanup(void);
 void	 rig_skip(const char *why) __attribute__((noreturn));
 int	 rig_soak(int times);	/* many more with MUSTER_SOAK set */
+bool	 rig_sanitized(void);	/* memory is not what it is otherwise */
 int64_t	 rig_now_ms(void);
 void	 rig_nap(void);
 

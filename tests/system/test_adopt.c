@@ -248,23 +248,39 @@ Test(adopt, every_kind_of_address_is_taken_over)
 {
 	char path[300], v4[64], v6[64];
 	const char *addrs[4] = { v4, v6, rig_abstract(), path };
-	int fd = net_listen(1), port = net_port(fd);
+	/* Not port + 1: connect(2) is given even ports, bind(2) odd ones. */
+	int fds[2] = { net_listen(1), net_listen(1) };
+	int port = net_port(fds[0]), other = net_port(fds[1]);
 
-	close(fd);
+	close(fds[0]);
+	close(fds[1]);
 	snprintf(path, sizeof(path), "unix:%s", rig_path("sock"));
 	snprintf(v4, sizeof(v4), "localhost:%d", port);
-	snprintf(v6, sizeof(v6), "web=:%d", port + 1);
+	snprintf(v6, sizeof(v6), "web=:%d", other);
 	start_many(&old, false, addrs);
 	kill_master(&old);
 	start_many(&new, true, addrs);
 	await_replaced(&new, 2);
 	cr_expect_geq(rig_log_count(&new, "survivor.socket"), 4);
 	snprintf(v4, sizeof(v4), "127.0.0.1:%d", port);
-	snprintf(v6, sizeof(v6), "[::1]:%d", port + 1);
+	snprintf(v6, sizeof(v6), "[::1]:%d", other);
 	for (int i = 0; i < 4; i++)
 		answers(addrs[i]);
 	cr_expect_eq(rig_stop(&new), 0);
 	cr_expect_eq(access(path + 5, F_OK), -1, "its name is left");
+}
+
+Test(adopt, a_socket_with_a_port_is_not_taken_for_one_without)
+{
+	rig_start(&old, "-n", name(), "-w", "1", SERVE, NULL);
+	kill_master(&old);
+	rig_start(&new, "--adopt", "-n", name(), "-w", "1", "-b",
+	    "any=127.0.0.1:0", "-b", old.addr, SERVE, NULL);
+	cr_expect_neq(new.port, old.port, "any is %s", new.addr);
+	cr_expect(rig_log_says(&new, "survivor.socket"));
+	answers(old.addr);
+	answers(new.addr);
+	await_replaced(&new, 1);
 }
 
 Test(adopt, a_user_takes_over_a_unix_socket_too)

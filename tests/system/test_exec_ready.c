@@ -37,6 +37,18 @@ Test(exec_ready, one_that_lives_for_as_long_as_configured_is)
 	cr_expect(took() >= 150 && took() < 900, "%lld", (long long)took());
 }
 
+Test(exec_ready, one_that_has_to_live_first_is_not_by_its_word)
+{
+	rig_start(&r, "-w", "1", SET("worker.ready=alive:600ms"), "--",
+	    exec_mis(), "serve", NULL);
+	cr_expect_geq(took(), 600);
+	cr_expect_eq(rig_stop(&r), 0);
+	rig_start(&r, "-w", "1", SET("worker.ready=alive:600ms"),
+	    SET("worker.sockets=einhorn"), "--", exec_mis(), "ack", NULL);
+	cr_expect_geq(took(), 600);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 Test(exec_ready, one_that_has_to_say_so_is_killed_when_it_never_does)
 {
 	rig_launch(&r, "-w", "1", NOTIFY, QUICK,

@@ -109,13 +109,6 @@ Test(storm, queued_values_beyond_the_pipes_size_are_exact)
 	cr_expect_eq(rig_stop(&r), 0);
 }
 
-static bool
-sanitized(void)
-{
-	return getenv("MUSTER") != NULL &&
-	    strstr(getenv("MUSTER"), "sanitize") != NULL;
-}
-
 static void
 kill_in_a_row(int times)
 {
@@ -143,7 +136,7 @@ Test(storm, deaths_in_a_row_leave_nothing_behind)
 	rig_await_workers(&r, 2);
 	cr_expect_eq(look_zombies(r.pid), 0);
 	cr_expect_eq(look_fds(r.pid), fds);
-	if (!sanitized())
+	if (!rig_sanitized())
 		cr_expect_leq(look_rss_kb(r.pid) - rss, 512);
 	cr_expect_str_eq(rig_ask(&r, "alive\n"), "alive\n");
 	cr_expect_eq(rig_stop(&r), 0);

@@ -1,7 +1,4 @@
-/*
- * muster(8), muster-moving(7) and the README are held to the tables that the
- * program has.
- */
+/* muster(8) and muster-moving(7) are held to the tables that the program has. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,98 +7,15 @@
 #include "common/conf.h"
 #include "common/events.h"
 #include "common/mem.h"
-#include "master/options.h"
 #include "master/options_table.h"
 #include "master/sigq.h"
+#include "tests/unit/doc_rig.h"
 
 TestSuite(manual, .timeout = 20);
 TestSuite(moving, .timeout = 20);
-TestSuite(readme, .timeout = 20);
 
 #define MANUAL	"master/muster.8"
 #define MOVING	"master/muster-moving.7"
-#define README	"README.md"
-
-static char *
-read_file(const char *name)
-{
-	const char	*tests = getenv("TESTS");
-	char		*path = xasprintf("%s/../%s", tests == NULL ? "tests" :
-			    tests, name);
-	FILE		*file = fopen(path, "re");
-	char		*text = NULL;
-	size_t		 size = 0;
-
-	cr_assert_not_null(file, "cannot read %s", path);
-	cr_assert_neq(getdelim(&text, &size, '\0', file), -1);
-	fclose(file);
-	free(path);
-	return text;
-}
-
-/* From a line that begins with this to one that begins with that. */
-static char *
-part(const char *text, const char *from, const char *to)
-{
-	char	*mark = xasprintf("\n%s", from), *end;
-	char	*begin = strstr(text, mark), *out;
-
-	cr_assert_not_null(begin, "no line begins with %s", from);
-	out = xstrdup(begin + strlen(mark));
-	free(mark);
-	mark = xasprintf("\n%s", to);
-	if ((end = strstr(out, mark)) != NULL)
-		end[1] = '\0';
-	free(mark);
-	return out;
-}
-
-static void
-expect_line(const char *text, const char *line)
-{
-	char	*whole = xasprintf("\n%s\n", line);
-
-	cr_expect_not_null(strstr(text, whole), "there is no line %s", line);
-	free(whole);
-}
-
-static int
-count_lines(const char *text, const char *begin)
-{
-	char	*mark = xasprintf("\n%s", begin);
-	int	 n = 0;
-
-	for (const char *p = text; (p = strstr(p, mark)) != NULL; p++)
-		n++;
-	free(mark);
-	return n;
-}
-
-/* What --help prints. */
-static char *
-help_text(void)
-{
-	FILE	*old = stdout;
-	char	*text = NULL;
-	size_t	 size;
-
-	stdout = open_memstream(&text, &size);
-	cr_assert_not_null(stdout);
-	options_help();
-	fclose(stdout);
-	stdout = old;
-	return text;
-}
-
-static bool
-has_code(const char *rows, const char *before, int code, const char *after)
-{
-	char	*row = xasprintf("\n%s%d%s", before, code, after);
-	bool	 found = strstr(rows, row) != NULL;
-
-	free(row);
-	return found;
-}
 
 /* ---- the manual */
 
@@ -109,17 +23,17 @@ Test(manual, lists_every_event_with_its_level_and_fields_and_no_other)
 {
 	static const char *const levels[] = { "error", "warn", "info",
 	    "debug" };
-	char	*text = read_file(MANUAL);
-	char	*events = part(text, "The events, each", ".Sh SEE ALSO");
+	char	*text = doc_read(MANUAL);
+	char	*events = doc_part(text, "The events, each", ".Sh SEE ALSO");
 	char	*line;
 
 	for (int i = 0; i < EVENT_COUNT; i++) {
 		line = xasprintf(".It Ic %s Em %s Ar %s", event_rows[i].name,
 		    levels[event_rows[i].level], event_rows[i].fields);
-		expect_line(events, line);
+		doc_expect_line(events, line);
 		free(line);
 	}
-	cr_expect_eq(count_lines(events, ".It "), EVENT_COUNT,
+	cr_expect_eq(doc_count_lines(events, ".It "), EVENT_COUNT,
 	    "an event that the program does not have");
 	free(events);
 	free(text);
@@ -128,7 +42,7 @@ Test(manual, lists_every_event_with_its_level_and_fields_and_no_other)
 Test(manual, lists_every_option_and_no_other)
 {
 	const struct option_row	*row = option_rows;
-	char			*text = read_file(MANUAL);
+	char			*text = doc_read(MANUAL);
 	char			*line;
 
 	for (; row->word != NULL; row++) {
@@ -138,24 +52,24 @@ Test(manual, lists_every_option_and_no_other)
 			line = xasprintf(".It Fl %c , Fl -%s%s%s", row->letter,
 			    row->word, row->arg == NULL ? "" : " Ar ",
 			    row->arg == NULL ? "" : row->arg);
-		expect_line(text, line);
+		doc_expect_line(text, line);
 		free(line);
 	}
-	cr_expect_eq(count_lines(text, ".It Fl "), row - option_rows,
+	cr_expect_eq(doc_count_lines(text, ".It Fl "), row - option_rows,
 	    "an option that the program does not have");
 	free(text);
 }
 
 Test(manual, shows_every_option_in_the_synopsis)
 {
-	char	*text = read_file(MANUAL);
-	char	*synopsis = part(text, ".Sh SYNOPSIS", ".Sh ");
-	char	*flags = part(synopsis, ".Op Fl ", ".Op Fl ");
+	char	*text = doc_read(MANUAL);
+	char	*synopsis = doc_part(text, ".Sh SYNOPSIS", ".Sh ");
+	char	*flags = doc_part(synopsis, ".Op Fl ", ".Op Fl ");
 	char	*line;
 
 	for (const struct option_row *r = option_rows; r->word != NULL; r++) {
 		if (r->letter == LETTER_ADOPT) {
-			expect_line(synopsis, ".Op Fl -adopt");
+			doc_expect_line(synopsis, ".Op Fl -adopt");
 			continue;
 		}
 		if (r->arg == NULL) {
@@ -164,7 +78,7 @@ Test(manual, shows_every_option_in_the_synopsis)
 			continue;
 		}
 		line = xasprintf(".Op Fl %c Ar ", r->letter);
-		cr_expect_eq(count_lines(synopsis, line), 1, "-%c",
+		cr_expect_eq(doc_count_lines(synopsis, line), 1, "-%c",
 		    r->letter);
 		free(line);
 	}
@@ -175,14 +89,14 @@ Test(manual, shows_every_option_in_the_synopsis)
 
 Test(manual, and_help_list_the_same_exit_codes)
 {
-	char	*text = read_file(MANUAL), *help = help_text();
-	char	*manual = part(text, ".Sh EXIT STATUS", ".El");
-	char	*codes = part(help, "exit codes:", "\n");
+	char	*text = doc_read(MANUAL), *help = doc_help();
+	char	*manual = doc_part(text, ".Sh EXIT STATUS", ".El");
+	char	*codes = doc_part(help, "exit codes:", "\n");
 
 	for (int code = 0; code < 256; code++)
-		cr_expect_eq(has_code(manual, ".It ", code, "\n"),
-		    has_code(codes, "  ", code, " "), "exit code %d", code);
-	cr_expect(has_code(manual, ".It ", 0, "\n"));
+		cr_expect_eq(doc_has_code(manual, ".It ", code, "\n"),
+		    doc_has_code(codes, "  ", code, " "), "exit code %d", code);
+	cr_expect(doc_has_code(manual, ".It ", 0, "\n"));
 	free(codes);
 	free(manual);
 	free(help);
@@ -191,15 +105,15 @@ Test(manual, and_help_list_the_same_exit_codes)
 
 Test(manual, tells_what_every_signal_does)
 {
-	char	*text = read_file(MANUAL);
-	char	*signals = part(text, ".Ss Signals to", ".El");
+	char	*text = doc_read(MANUAL);
+	char	*signals = doc_part(text, ".Ss Signals to", ".El");
 
 	for (int kind = 0; kind < SIGQ_KINDS; kind++) {
 		const char	*name = sigq_name((enum sigq_kind)kind);
 		char		*first = xasprintf(".It Dv %s", name);
 		char		*second = xasprintf(", Dv %s\n", name);
 
-		cr_expect(count_lines(signals, first) == 1 ||
+		cr_expect(doc_count_lines(signals, first) == 1 ||
 		    strstr(signals, second) != NULL, "no SIG%s", name);
 		free(first);
 		free(second);
@@ -262,7 +176,7 @@ looks_like_event(const char *text)
 
 Test(moving, names_keys_that_the_program_has)
 {
-	char		*text = read_file(MOVING), out[256];
+	char		*text = doc_read(MOVING), out[256];
 	const char	*at = text;
 	struct word	 word = { .macro = "" };
 	int		 keys = 0;
@@ -281,7 +195,7 @@ Test(moving, names_keys_that_the_program_has)
 
 Test(moving, names_events_that_the_program_has)
 {
-	char		*text = read_file(MOVING);
+	char		*text = doc_read(MOVING);
 	const char	*at = text;
 	struct word	 word = { .macro = "" };
 	int		 events = 0;
@@ -300,7 +214,7 @@ Test(moving, names_events_that_the_program_has)
 /* What is set in an example, "-s worker.ready=notify", is taken. */
 Test(moving, sets_keys_that_the_program_has)
 {
-	char	*text = read_file(MOVING), out[256], key[64];
+	char	*text = doc_read(MOVING), out[256], key[64];
 	int	 settings = 0;
 
 	for (const char *p = text; (p = strstr(p, "-s ")) != NULL; p++) {
@@ -312,47 +226,5 @@ Test(moving, sets_keys_that_the_program_has)
 		settings++;
 	}
 	cr_expect_gt(settings, 5, "%d", settings);
-	free(text);
-}
-
-/* ---- the README */
-
-Test(readme, begins_with_the_two_commands)
-{
-	char	*text = read_file(README);
-
-	cr_expect_not_null(strstr(text, "\nmake run "));
-	cr_expect_not_null(strstr(text, "\nmake test "));
-	free(text);
-}
-
-Test(readme, has_a_row_for_every_signal)
-{
-	char	*text = read_file(README);
-	char	*table = part(text, "## Signals", "## ");
-
-	for (int kind = 0; kind < SIGQ_KINDS; kind++) {
-		const char	*name = sigq_name((enum sigq_kind)kind);
-		char		*cell = xasprintf("`%s`", name);
-
-		cr_expect_not_null(strstr(table, cell), "no row for %s", name);
-		free(cell);
-	}
-	free(table);
-	free(text);
-}
-
-Test(readme, has_a_row_for_every_exit_code)
-{
-	char	*text = read_file(README), *help = help_text();
-	char	*table = part(text, "## Exit codes", "## ");
-	char	*codes = part(help, "exit codes:", "\n");
-
-	for (int code = 0; code < 256; code++)
-		cr_expect_eq(has_code(table, "| ", code, " |"),
-		    has_code(codes, "  ", code, " "), "exit code %d", code);
-	free(codes);
-	free(table);
-	free(help);
 	free(text);
 }

@@ -116,6 +116,83 @@ Test(pool_alive, makes_a_caretaker_ready_too)
 	rig_end(&rig);
 }
 
+/* Held from within the tell, and by its word: it is told of once more. */
+static struct {
+	struct pool	*pool;
+	int64_t		 until_ms;
+	int		 told;
+} holding;
+
+static void
+hold_once(void *arg, const struct pool_tell *tell)
+{
+	(void)arg;
+	if (tell->kind != TELL_ALIVE || holding.told++ > 0)
+		return;
+	pool_hold(holding.pool, pool_find(holding.pool, tell->child->pid),
+	    holding.until_ms);
+}
+
+Test(pool_alive, one_that_is_held_counts_later)
+{
+	struct pool_policy	 policy = alive_policy(1000);
+	struct pool		*pool = pool_new(&policy, 1, 1, hold_once,
+				    NULL, 0);
+	struct act		 act;
+
+	memset(&holding, 0, sizeof(holding));
+	holding.pool = pool;
+	holding.until_ms = 1700;
+	pool_begin_turn(pool);
+	cr_assert(pool_next(pool, 0, &act));
+	pool_spawned(pool, &act, 100, 0, 0);
+	cr_expect(not(pool_next(pool, 1000, &act)));
+	cr_expect(eq(int, pool_ready(pool), 0));
+	cr_expect(eq(i64, pool_deadline_ms(pool), 1700));
+	cr_expect(not(pool_next(pool, 1700, &act)));
+	cr_expect(eq(int, holding.told, 2));
+	cr_expect(eq(int, pool_ready(pool), 1));
+	pool_hold(pool, pool_find(pool, 100), 1800);	/* too late */
+	cr_expect(eq(i64, pool_deadline_ms(pool), -1));
+	pool_free(pool);
+}
+
+Test(pool_alive, one_that_has_to_say_so_can_be_held_too)
+{
+	struct pool_policy	 policy = alive_policy(-1);
+
+	rig_begin(&rig, &policy, 1);
+	rig_turn(&rig);
+	pool_hold(rig.pool, rig_child(&rig, 0), rig.now_ms + 300);
+	rig_anew(&rig, false);
+	rig_pass(&rig, 299);
+	cr_expect(eq(int, pool_ready(rig.pool), 0));
+	rig_pass(&rig, 1);
+	cr_expect(eq(int, rig_told(&rig, TELL_ALIVE), 1));
+	cr_expect(eq(int, pool_ready(rig.pool), 1));
+	rig_end(&rig);
+}
+
+Test(pool_alive, one_that_is_rejected_is_killed_and_ends_a_renewal)
+{
+	struct pool_policy	 policy = rig_policy();
+	pid_t			 new;
+
+	rig_ready(&rig, &policy, 2);
+	pool_reject(rig.pool, rig_child(&rig, 0), rig.now_ms);
+	cr_expect(eq(int, rig.nsignals, 0));	/* it is ready */
+	pool_renew(rig.pool, rig.now_ms);
+	rig_turn(&rig);
+	new = child_info(rig_successor(&rig, 0))->pid;
+	pool_reject(rig.pool, rig_successor(&rig, 0), rig.now_ms);
+	rig_turn(&rig);
+	cr_expect(rig_signalled(&rig, new, DO_KILL));
+	rig_exit(&rig, pool_find(rig.pool, new), -1);
+	cr_expect(eq(int, rig_told(&rig, TELL_RENEW_FAILED), 1));
+	cr_expect(rig_last(&rig, TELL_RENEW_FAILED)->restored);
+	rig_end(&rig);
+}
+
 Test(pool_alive, one_that_is_told_to_go_before_is_not_ready)
 {
 	struct pool_policy	 policy = alive_policy(1000);
