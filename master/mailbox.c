@@ -410,12 +410,7 @@ mailbox_restore(struct mailroom *room, int fd, pid_t worker, uid_t uid,
 	*box = (struct mailbox){ .room = room, .fd = fd, .wary = true };
 	strcpy(box->address, address);
 	RB_INSERT(by_address, &room->addresses, box);
-	if (own(box, worker, uid) == -1) {
-		err_sys(err, "cannot watch the mailbox of pid %d",
-		    (int)worker);
-		forget(box);
-		return NULL;
-	}
+	mailbox_own(box, worker, uid);
 	if (nr > room->last)
 		room->last = nr;
 	return box;
