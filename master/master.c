@@ -56,6 +56,8 @@ struct master {
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
+	struct crash_saved	 untold[CRASHES];
+	size_t			 nuntold;
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -443,9 +445,12 @@ make_parts(struct master *m, struct err *err)
 	return watch_signals(m, err);
 }
 
-/* All that nobody was told of: an image may crash before it can tell. */
+/*
+ * All that nobody was told of: an image may crash before it can tell. They are
+ * told once it is written down that they are.
+ */
 static void
-report_crashes(struct master *m)
+note_crashes(struct master *m)
 {
 	const struct saved		*saved = m->p.saved;
 	const struct crash_saved	*crash;
@@ -458,8 +463,7 @@ report_crashes(struct master *m)
 			continue;
 		m->p.figures->crashes = (uint32_t)crash->nr;
 		if (crash->novice == 0)		/* else: say_back() */
-			crash_report(crash, pool_live(supervise_pool(
-			    m->supervise)));
+			m->untold[m->nuntold++] = *crash;
 	}
 }
 
@@ -497,7 +501,7 @@ master_new(const struct master_parts *parts, struct err *err)
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
 	if (parts->saved != NULL) {
-		report_crashes(m);
+		note_crashes(m);
 		supervise_take_stock(m->supervise);
 	}
 	if (parts->survivors != NULL)
@@ -585,12 +589,15 @@ static void
 say_origin(const struct master *m)
 {
 	int	 live = pool_live(supervise_pool(m->supervise));
+	size_t	 i;
 
 	if (m->p.how == HEAL_FRESH)
 		log_event(EV_MASTER_START, log_int("pid", getpid()),
 		    log_str("version", MUSTER_VERSION),
 		    log_str("name", conf_now(m)->master.name),
 		    log_int("workers", conf_now(m)->pool.workers));
+	for (i = 0; i < m->nuntold; i++)
+		crash_report(&m->untold[i], live);
 	if (m->p.how == HEAL_BACK)
 		say_back(m);
 	if (is_upgraded(m))
