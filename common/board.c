@@ -195,6 +195,7 @@ board_read(const struct board *board, int cell, struct figures *out)
 		.errors = GET(errors),
 		.bytes = GET(bytes),
 		.active = GET(active),
+		.said = GET(said),
 	};
 	return 0;
 }

@@ -23,12 +23,17 @@ struct cell {			/* one page's beginning; the worker writes */
 	_Atomic uint64_t	errors;		/* connections that failed */
 	_Atomic uint64_t	bytes;		/* echoed or sent */
 	_Atomic uint32_t	active;		/* connections now */
+	_Atomic uint32_t	said;		/* BOARD_READY ...: for a master
+						 * that crashed as it heard it */
 };
+
+#define BOARD_READY	0x1
+#define BOARD_RETIRE	0x2	/* it has served as much as it may */
 
 struct figures {		/* a copy of a cell, as claimed by the worker */
 	int64_t		beat_ms;
 	uint64_t	accepted, served, errors, bytes;
-	uint32_t	active;
+	uint32_t	active, said;
 };
 
 /* Sealed against shrinking, close-on-exec. NULL with err. */

@@ -50,8 +50,8 @@ take_control(struct msghdr *message, struct dgram *got)
  * There is room for as many descriptors as can be passed; those that we could
  * not have, the kernel closes.
  */
-bool
-dgram_read(int fd, char *text, size_t size, struct dgram *got)
+static bool
+receive(int fd, char *text, size_t size, int flags, struct dgram *got)
 {
 	union {
 		struct cmsghdr	 align;
@@ -65,7 +65,8 @@ dgram_read(int fd, char *text, size_t size, struct dgram *got)
 	ssize_t		 n;
 
 	do
-		n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC |
+		    flags);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return false;
@@ -73,4 +74,16 @@ dgram_read(int fd, char *text, size_t size, struct dgram *got)
 	    .cut = (message.msg_flags & MSG_TRUNC) != 0 };
 	take_control(&message, got);
 	return true;
+}
+
+bool
+dgram_read(int fd, char *text, size_t size, struct dgram *got)
+{
+	return receive(fd, text, size, 0, got);
+}
+
+bool
+dgram_peek(int fd, char *text, size_t size, struct dgram *got)
+{
+	return receive(fd, text, size, MSG_PEEK, got);
 }

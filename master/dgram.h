@@ -21,5 +21,7 @@ struct dgram {
  * whatever they are. False: there is none.
  */
 bool	dgram_read(int fd, char *text, size_t size, struct dgram *got);
+/* The same, and leave it there. */
+bool	dgram_peek(int fd, char *text, size_t size, struct dgram *got);
 
 #endif

@@ -10,6 +10,7 @@ struct generations {
 	struct generation	*first;		/* the newest */
 	struct generation	*now;		/* in force */
 	struct generation	*proven;	/* the newest that is; or NULL */
+	struct generation	*pruned;	/* to be buried */
 };
 
 struct generations *
@@ -26,17 +27,26 @@ generation_free(struct generation *generation)
 	free(generation);
 }
 
+static bool
+free_list(struct generation **list)
+{
+	struct generation	*generation;
+	bool			 any = *list != NULL;
+
+	while ((generation = *list) != NULL) {
+		*list = generation->next;
+		generation_free(generation);
+	}
+	return any;
+}
+
 void
 generations_free(struct generations *all)
 {
-	struct generation	*generation;
-
 	if (all == NULL)
 		return;
-	while ((generation = all->first) != NULL) {
-		all->first = generation->next;
-		generation_free(generation);
-	}
+	free_list(&all->first);
+	free_list(&all->pruned);
 	free(all);
 }
 
@@ -130,10 +140,17 @@ generations_prune(struct generations *all)
 			continue;
 		}
 		*at = generation->next;
-		generation_free(generation);
+		generation->next = all->pruned;
+		all->pruned = generation;
 		any = true;
 	}
 	return any;
+}
+
+bool
+generations_bury(struct generations *all)
+{
+	return free_list(&all->pruned);
 }
 
 struct generation *

@@ -49,8 +49,13 @@ void			 generations_died(struct generations *all, int nr);
 /* A worker of it was ready. True: it was the first. */
 bool			 generations_proved(struct generations *all, int nr);
 
-/* Free those that nobody needs any more. True: some were. */
+/*
+ * Put those aside that nobody needs any more: they are none of all from now
+ * on. True: there were some. Then, when that is written down, free them: it
+ * closes their sockets. True: there were some.
+ */
 bool			 generations_prune(struct generations *all);
+bool			 generations_bury(struct generations *all);
 
 /* All, the newest first. */
 struct generation	*generations_first(const struct generations *all);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/board.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
@@ -62,6 +63,7 @@ hear_ready(struct supervise *s, const struct child_info *info)
 	if (!generations_proved(s->p.generations, info->generation))
 		return;
 	reload_proved(s->reload, info->generation);
+	s->setup_due = true;	/* sockets may have been retired */
 	if (program)
 		check_soon(s->check, info->generation);
 }
@@ -107,6 +109,8 @@ is_ready(struct supervise *s, struct child *child)
 		return;
 	if (starting)
 		hear_ready(s, child_info(child));
+	else if (s->p.again && child_info(child)->ready_ms != -1)
+		return;		/* we know: hear_again() */
 	pool_fact(s->pool, child, ON_READY, clock_now_ms());
 }
 
@@ -129,6 +133,22 @@ on_said(void *arg, pid_t sender, const struct notify *said)
 	if (said->stopping)
 		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());
 	if (said->retire)
+		pool_retire(s->pool, child, WHY_REQUESTS, clock_now_ms());
+}
+
+void
+hear_again(struct supervise *s, struct child *child)
+{
+	struct entry	*entry = roster_at(s->roster, child_info(child)->cell);
+	struct figures	 figures;
+
+	if (entry->program || board_read(s->board, child_info(child)->cell,
+	    &figures) == -1)
+		return;
+	if ((figures.said & BOARD_READY) != 0 &&
+	    child_info(child)->state == CHILD_STARTING)
+		is_ready(s, child);
+	if ((figures.said & BOARD_RETIRE) != 0)
 		pool_retire(s->pool, child, WHY_REQUESTS, clock_now_ms());
 }
 
@@ -193,8 +213,10 @@ on_mail(void *arg, pid_t worker, const struct notify *said)
 	keep_status(entry, said);
 	keep_signs(s, child, entry, said);
 	if (said->ready && child_info(child)->state == CHILD_STARTING &&
-	    listens_to_ready(s, entry))
+	    listens_to_ready(s, entry)) {
 		is_ready(s, child);
+		keepsake_turn(s);	/* it is not said again */
+	}
 	if (said->stopping && child_info(child)->state == CHILD_READY)
 		pool_fact(s->pool, child, ON_LEAVING, clock_now_ms());
 	if (said->watchdog == NOTIFY_WATCHDOG_TRIGGER &&
@@ -217,6 +239,7 @@ on_ack(void *arg, pid_t worker)
 	    !listens_to_ready(s, roster_at(s->roster, child_info(child)->cell)))
 		return;
 	is_ready(s, child);
+	keepsake_turn(s);
 	supervise_run(s);
 }
 

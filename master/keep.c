@@ -3,9 +3,12 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "master/mirror.h"
 
 /*
@@ -14,6 +17,9 @@
  */
 static struct mirror	*home;
 static struct keep_row	*rows;
+
+/* From keep_check() to keep_sweep(): whom nobody has taken up. By fd; owned. */
+static bool		*ownerless;
 
 static size_t
 top(void)
@@ -77,6 +83,8 @@ keep_add(int fd, enum keep_kind kind)
 {
 	if (rows == NULL || fd < 0)
 		return;
+	if (ownerless != NULL && fd < KEEP_MAX)
+		ownerless[fd] = false;
 	if (note(home, rows, fd, kind) == -1)
 		log_event(EV_STATE_NOTE, log_str("msg",
 		    "a descriptor will not survive a new image"),
@@ -108,17 +116,39 @@ size_t
 keep_check(const struct keep_saved *saved, size_t count)
 {
 	size_t	 i, missing = 0;
+	int	 fd;
 
+	free(ownerless);
+	ownerless = xcalloc(KEEP_MAX, sizeof(*ownerless));
 	for (i = 0; i < count; i++) {
 		if (!still(saved[i].fd, saved[i].dev, saved[i].ino)) {
 			missing++;
 			continue;
 		}
-		/* In this order: a crash in between loses none. */
-		keep_add(saved[i].fd, (enum keep_kind)saved[i].kind);
-		fd_cloexec(saved[i].fd, true);
+		/* In this order: a crash in between must not lose it. */
+		fd = saved[i].fd;
+		keep_add(fd, (enum keep_kind)saved[i].kind);
+		fd_cloexec(fd, true);
+		ownerless[fd] = fd > STDERR_FILENO && fd < KEEP_MAX;
 	}
 	return missing;
+}
+
+size_t
+keep_sweep(void)
+{
+	size_t	 swept = 0;
+	int	 fd;
+
+	for (fd = 0; ownerless != NULL && fd < KEEP_MAX; fd++)
+		if (ownerless[fd]) {
+			keep_drop(fd);
+			close(fd);
+			swept++;
+		}
+	free(ownerless);
+	ownerless = NULL;
+	return swept;
 }
 
 bool

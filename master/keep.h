@@ -54,9 +54,12 @@ void	keep_drop(int fd);
 /*
  * In the new image, after keep_open(): of those that the old one kept, keep
  * each that still is what it was and make it close-on-exec; a stranger is left
- * alone. Returns how many are missing or strangers.
+ * alone. Returns how many are missing or strangers. Once all parts have taken
+ * up again what is theirs, by keep_add(), keep_sweep() closes the rest: what
+ * was opened, or about to be closed, in a turn that a crash cut off.
  */
 size_t	keep_check(const struct keep_saved *saved, size_t count);
+size_t	keep_sweep(void);
 
 /* Is it kept as of this kind, and now still what it was? */
 bool	keep_has(int fd, enum keep_kind kind);

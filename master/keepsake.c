@@ -48,6 +48,20 @@ keepsake_child(struct supervise *s, const struct child *child)
 	mirror_child(s->p.mirror, &row);
 }
 
+/* A worker that shuts the channel of all of them makes us open another. */
+static bool
+inbox_is_new(const struct supervise *s)
+{
+	const struct setup_master	*figures = s->p.figures;
+
+	return memcmp(figures->inbox_fds, inbox_fds(s->inbox),
+	    sizeof(figures->inbox_fds)) != 0;
+}
+
+/*
+ * The pool comes last: it ends the turn. Only then a cell may be used again,
+ * so that no row is of two workers in one turn.
+ */
 void
 keepsake_turn(struct supervise *s)
 {
@@ -56,6 +70,8 @@ keepsake_turn(struct supervise *s)
 	struct child		*child;
 	int			 slot;
 
+	if (s->setup_due || inbox_is_new(s))
+		keepsake_setup(s);
 	while ((child = pool_next_changed(s->pool)) != NULL)
 		keepsake_child(s, child);
 	while ((slot = pool_next_changed_slot(s->pool)) != -1)
@@ -63,6 +79,19 @@ keepsake_turn(struct supervise *s)
 			mirror_slot(s->p.mirror, &row);
 	pool_save(s->pool, &pool);
 	mirror_pool(s->p.mirror, &pool);
+	while (s->nleft > 0)
+		board_release(s->board, s->left[--s->nleft]);
+}
+
+void
+keepsake_cell_left(struct supervise *s, int cell)
+{
+	if (s->nleft == s->left_room) {
+		s->left_room = s->left_room * 2 + 16;
+		s->left = xreallocarray(s->left, s->left_room,
+		    sizeof(*s->left));
+	}
+	s->left[s->nleft++] = cell;
 }
 
 /* ---- generations and listeners, when they change */
@@ -136,6 +165,7 @@ keepsake_setup(struct supervise *s)
 	const int		*inbox = inbox_fds(s->inbox);
 	struct setup_master	*figures = s->p.figures;
 
+	s->setup_due = false;
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
@@ -182,7 +212,7 @@ keepsake_board(struct supervise *s, struct err *err)
 {
 	const struct saved	*saved = s->p.saved;
 	int			*cells;
-	size_t			 i;
+	size_t			 i, n = 0;
 
 	if (saved == NULL) {
 		s->board = board_new(err);
@@ -191,11 +221,14 @@ keepsake_board(struct supervise *s, struct err *err)
 		keep_add(board_fd(s->board), KEEP_BOARD);
 		return 0;
 	}
-	cells = xcalloc(saved->nchildren + 1, sizeof(*cells));
+	cells = xcalloc(saved->nchildren + saved->nbirths + 1,
+	    sizeof(*cells));
 	for (i = 0; i < saved->nchildren; i++)
-		cells[i] = saved->children[i].pool.cell;
-	s->board = board_restore(saved->setup->master.board_fd, cells,
-	    saved->nchildren, err);
+		cells[n++] = saved->children[i].pool.cell;
+	for (i = 0; i < saved->nbirths; i++)
+		cells[n++] = saved->births[i].cell;
+	s->board = board_restore(saved->setup->master.board_fd, cells, n,
+	    err);
 	free(cells);
 	if (s->board == NULL)
 		return -1;
@@ -232,20 +265,23 @@ keepsake_pool(struct supervise *s, uint64_t seed, pool_tell_fn *tell,
 	    clock_now_ms(), err);
 }
 
-/* What a program is heard by. What cannot be had any more is gone without. */
+/*
+ * What a program is heard by. What cannot be had any more is gone without; it
+ * may have been closed, and its number be another's, if the program is gone.
+ */
 static void
 restore_ears(struct supervise *s, struct entry *entry,
     const struct child_row *row)
 {
 	struct err	 err;
 
-	if (row->mail_fd != -1)
+	if (keep_has(row->mail_fd, KEEP_MAIL))
 		entry->mail = mailbox_restore(s->mailroom, row->mail_fd,
 		    entry->pid, row->uid, &err);
-	if (row->ack_fd != -1)
+	if (keep_has(row->ack_fd, KEEP_ACK))
 		entry->ack = ack_restore(s->acks, row->ack_fd, entry->pid,
 		    row->uid, &err);
-	if (row->out_fd != -1)
+	if (keep_has(row->out_fd, KEEP_CAPTURE))
 		entry->output = capture_restore(s->captures, row->out_fd,
 		    entry->slot, entry->pid, entry->generation, &err);
 }
@@ -261,7 +297,9 @@ keepsake_workers(struct supervise *s)
 		row = &s->p.saved->children[i];
 		entry = (struct entry){ .pid = row->pool.pid,
 		    .slot = row->pool.slot, .generation = row->pool.generation,
-		    .program = row->program, .pidfd = row->pid_fd,
+		    .program = row->program,
+		    .pidfd = keep_has(row->pid_fd, KEEP_PIDFD) ?
+		    row->pid_fd : -1,
 		    .uid = row->uid, .born_us = row->born_us,
 		    .alive_ms = row->watched ? clock_now_ms() : 0 };
 		restore_ears(s, &entry, row);
@@ -273,6 +311,4 @@ keepsake_workers(struct supervise *s)
 		if (entry.pidfd != -1)
 			reap_watch(s, row->pool.cell);
 	}
-	if (s->p.again)
-		reap_unknown(s);
 }

@@ -16,8 +16,13 @@ void		 keepsake_turn(struct supervise *s);
 /* A worker's row, for what the pool does not know of. */
 void		 keepsake_child(struct supervise *s,
 		    const struct child *child);
-/* Generations, listeners, descriptors: when they have changed. */
+/*
+ * Generations, listeners, descriptors: when they have changed. With setup_due
+ * of struct supervise it is done with the turn.
+ */
 void		 keepsake_setup(struct supervise *s);
+/* The worker of this cell is gone; released once that is written down. */
+void		 keepsake_cell_left(struct supervise *s, int cell);
 /* All of it again, as some could not be written: that is forgiven. */
 void		 keepsake_all(struct supervise *s);
 

@@ -33,6 +33,7 @@ struct mailbox {
 	pid_t		 worker;	/* 0: not owned yet */
 	uid_t		 uid;
 	unsigned long	 dropped;
+	bool		 wary;		/* the next may have crashed us */
 	char		 address[ADDRESS_MAX];
 };
 
@@ -78,29 +79,46 @@ drop(struct mailbox *box, const struct dgram *got, const char *why)
 		    log_str("msg", why));
 }
 
+static bool
+judge(struct mailbox *box, const struct dgram *got, const char *text)
+{
+	struct notify	 notify;
+	bool		 looked;
+
+	if (!sender_may(got->pid, got->uid, box->worker, box->uid, &looked)) {
+		drop(box, got, "the sender may not speak for the worker");
+	} else if (got->cut) {
+		drop(box, got, "it is too long");
+	} else {
+		notify_parse(text, got->len, &notify);
+		box->room->said(box->room->arg, box->worker, &notify);
+	}
+	return looked;
+}
+
 /*
  * How much of the turn a message took; 0: there is none. One whose sender had
  * to be searched for is worth as many as a turn has.
+ *
+ * It is taken once it has been heard, as a crash in between would lose it. But
+ * a message that crashes us shall not do so again and again: the first one
+ * after an exec is taken before.
  */
 static int
 read_one(struct mailbox *box)
 {
+	struct mailroom	*room = box->room;
 	char		 text[NOTIFY_MAX];
-	struct notify	 notify;
 	struct dgram	 got;
-	bool		 looked, may;
+	bool		 wary = box->wary, looked;
 
-	if (!dgram_read(box->fd, text, sizeof(text), &got))
+	if (!(wary ? dgram_read : dgram_peek)(box->fd, text, sizeof(text),
+	    &got))
 		return 0;
-	may = sender_may(got.pid, got.uid, box->worker, box->uid, &looked);
-	if (!may) {
-		drop(box, &got, "the sender may not speak for the worker");
-	} else if (got.cut) {
-		drop(box, &got, "it is too long");
-	} else {
-		notify_parse(text, got.len, &notify);
-		box->room->said(box->room->arg, box->worker, &notify);
-	}
+	box->wary = false;
+	looked = judge(box, &got, text);
+	if (!wary && room->reading == box)
+		dgram_read(box->fd, text, 1, &got);
 	return looked ? MESSAGES_A_BOX : 1;
 }
 
@@ -389,15 +407,10 @@ mailbox_restore(struct mailroom *room, int fd, pid_t worker, uid_t uid,
 	if (ask_credentials(fd, err) == -1)
 		return NULL;
 	box = xcalloc(1, sizeof(*box));
-	*box = (struct mailbox){ .room = room, .fd = fd };
+	*box = (struct mailbox){ .room = room, .fd = fd, .wary = true };
 	strcpy(box->address, address);
 	RB_INSERT(by_address, &room->addresses, box);
-	if (own(box, worker, uid) == -1) {
-		err_sys(err, "cannot watch the mailbox of pid %d",
-		    (int)worker);
-		forget(box);
-		return NULL;
-	}
+	mailbox_own(box, worker, uid);
 	if (nr > room->last)
 		room->last = nr;
 	return box;

@@ -56,6 +56,8 @@ struct master {
 	bool			 gives_up;	/* crashed too often */
 	bool			 over;		/* the pool has ended */
 	struct crash_saved	 crash;		/* the last; nr 0: none */
+	struct crash_saved	 untold[CRASHES];
+	size_t			 nuntold;
 	int64_t			 stop_ms;	/* asked to stop, or -1 */
 };
 
@@ -232,11 +234,10 @@ become(struct master *m, struct err *err)
 	figures->exec_ms = clock_now_ms();
 	figures->reload_wanted =
 	    reload_preparing(supervise_reload(m->supervise));
-	supervise_write_down(m->supervise);
-	if (mirror_lost(m->p.mirror) > 0)
-		err_set(err, "the state could not be written down whole");
-	else
+	if (supervise_write_down(m->supervise))
 		upgrade_exec(m->p.mirror, NULL, err);
+	else
+		err_set(err, "the state could not be written down whole");
 	/* Still here. The reload goes on as it was. */
 	figures->reload_wanted = 0;
 	figures->exec_ms = 0;
@@ -339,7 +340,7 @@ on_ready(void *arg)
 	m->p.parent = NULL;
 	m->p.figures->daemon_fd = -1;
 	reload_detached(supervise_reload(m->supervise));
-	supervise_write_down(m->supervise);
+	supervise_changed(m->supervise);
 }
 
 /*
@@ -378,6 +379,10 @@ on_stranger(void *arg, pid_t pid, const struct proc_death *death)
 {
 	struct master	*m = arg;
 
+	if (pid == m->crash.twin) {
+		m->crash.twin = 0;
+		return true;
+	}
 	return upgrade_exited(m->upgrade, pid, death);
 }
 
@@ -440,6 +445,28 @@ make_parts(struct master *m, struct err *err)
 	return watch_signals(m, err);
 }
 
+/*
+ * All that nobody was told of: an image may crash before it can tell. They are
+ * told once it is written down that they are.
+ */
+static void
+note_crashes(struct master *m)
+{
+	const struct saved		*saved = m->p.saved;
+	const struct crash_saved	*crash;
+	size_t				 i;
+
+	for (i = 0; i < saved->ncrashes; i++) {
+		crash = &saved->crashes[i];
+		m->crash = *crash;
+		if (crash->nr <= m->p.figures->crashes)
+			continue;
+		m->p.figures->crashes = (uint32_t)crash->nr;
+		if (crash->novice == 0)		/* else: say_back() */
+			m->untold[m->nuntold++] = *crash;
+	}
+}
+
 struct master *
 master_new(const struct master_parts *parts, struct err *err)
 {
@@ -473,8 +500,10 @@ master_new(const struct master_parts *parts, struct err *err)
 	m->store = store_new(m->systemd,
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
-	if (m->p.saved != NULL && m->p.saved->ncrashes > 0)
-		m->crash = m->p.saved->crashes[m->p.saved->ncrashes - 1];
+	if (parts->saved != NULL) {
+		note_crashes(m);
+		supervise_take_stock(m->supervise);
+	}
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -560,12 +589,15 @@ static void
 say_origin(const struct master *m)
 {
 	int	 live = pool_live(supervise_pool(m->supervise));
+	size_t	 i;
 
 	if (m->p.how == HEAL_FRESH)
 		log_event(EV_MASTER_START, log_int("pid", getpid()),
 		    log_str("version", MUSTER_VERSION),
 		    log_str("name", conf_now(m)->master.name),
 		    log_int("workers", conf_now(m)->pool.workers));
+	for (i = 0; i < m->nuntold; i++)
+		crash_report(&m->untold[i], live);
 	if (m->p.how == HEAL_BACK)
 		say_back(m);
 	if (is_upgraded(m))
@@ -573,8 +605,6 @@ say_origin(const struct master *m)
 		    log_str("version", MUSTER_VERSION),
 		    log_int("workers", live), log_ms("away",
 		    clock_now_ms() - m->p.figures->exec_ms));
-	if (m->p.how == HEAL_CRASH || m->p.how == HEAL_GIVE_UP)
-		crash_report(&m->crash, live);
 }
 
 /* How we came to be says what is to be done first. */
@@ -589,9 +619,9 @@ begin(struct master *m)
 	say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
-	/* Ones who died while we were away are found by looking. */
+	/* Signals that the image before us counted may have no record left. */
 	if (m->p.how != HEAL_FRESH)
-		supervise_reap(m->supervise);
+		event_active(m->signals, EV_READ, 0);
 	/* First: should a reload crash us, it is not to be repeated. */
 	figures->reload_wanted = 0;
 	figures->exec_ms = 0;

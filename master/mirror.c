@@ -23,6 +23,8 @@ struct mirror {
 	size_t			 size;
 	struct state_head	 head;		/* a copy of what is there */
 	unsigned char		*backed;	/* owned; a byte per step */
+	uint64_t		 turn;		/* that is being written */
+	bool			 changed;	/* in it */
 	uint64_t		 lost;
 };
 
@@ -87,6 +89,7 @@ mirror_new(struct err *err)
 {
 	struct mirror	*m = xcalloc(1, sizeof(*m));
 
+	m->turn = 1;
 	mirror_layout(&m->head);
 	m->size = m->head.size;
 	m->backed = xcalloc(m->size / MIRROR_STEP, 1);
@@ -144,61 +147,67 @@ same_part(const struct state_half *half, int nr,
 }
 
 /*
- * The half to write next, at least len bytes of it backed; its number in *seq.
- * NULL with errno, or with 0 in *seq if what is there is the same. errno is
- * left alone else: between two forks its page would have to be copied anew.
+ * The half to write, at least len bytes of it backed: the one that this turn
+ * has written already, so that the other stays as the turn before left it,
+ * else the older. NULL with errno, or with *same if that is what is there.
+ * errno is left alone else: between two forks its page would have to be
+ * copied anew.
  */
 static struct state_half *
 next_half(struct mirror *m, size_t offset, size_t row, size_t len,
-    const struct state_bytes parts[2], uint64_t *seq)
+    const struct state_bytes parts[2], bool anyway, bool *same)
 {
-	const struct state_half	*now;
+	const struct state_half	*now = NULL;
 	unsigned		 torn = 0;
 	int			 newest;
 
-	*seq = 1;
+	*same = false;
 	if (back(m, offset, sizeof(*now)) == -1 ||
 	    back(m, offset + row / 2, sizeof(*now)) == -1)
 		return NULL;
-	if ((newest = state_newest(m->at + offset, row, &torn)) != -1) {
+	newest = state_newest(m->at + offset, row, UINT64_MAX, &torn);
+	if (newest != -1) {
 		now = state_half(m->at + offset, row, newest);
-		if (same_part(now, 0, &parts[0]) &&
-		    same_part(now, 1, &parts[1])) {
-			*seq = 0;
+		*same = !anyway && same_part(now, 0, &parts[0]) &&
+		    same_part(now, 1, &parts[1]);
+		if (*same)
 			return NULL;
-		}
-		*seq = now->seq + 1;
 	}
-	if (newest == 0)
+	if ((newest == 0) != (now != NULL && now->seq == m->turn))
 		offset += row / 2;
 	if (back(m, offset, len) == -1)
 		return NULL;
 	return (struct state_half *)(void *)(m->at + offset);
 }
 
-static void
+/* True: it is there, and was not before. */
+static bool
 put(struct mirror *m, enum state_part part, int nr, const char *what,
     const struct state_bytes parts[2])
 {
 	const struct state_region	*region = &m->head.regions[part];
 	struct state_half		*half;
 	size_t				 len;
-	uint64_t			 seq;
+	bool				 same;
 
 	len = state_half_size(parts[0].len, parts[1].len);
 	if (nr < 0 || (uint32_t)nr >= region->count || len > region->row / 2) {
 		errno = ENOSPC;
 		lose(m, what);
-		return;
+		return false;
 	}
 	half = next_half(m, region->at + (size_t)nr * region->row,
-	    region->row, len, parts, &seq);
+	    region->row, len, parts, part == STATE_POOL && m->changed,
+	    &same);
 	if (half != NULL)
-		state_half_write(half, seq, parts);
-	else if (seq != 0)
+		state_half_write(half, m->turn, parts);
+	else if (!same)
 		lose(m, what);
+	m->changed |= half != NULL;
+	return half != NULL;
 }
 
+/* The last row of a turn: from here on all that the turn wrote counts. */
 void
 mirror_pool(struct mirror *m, const struct pool_saved *pool)
 {
@@ -207,7 +216,10 @@ mirror_pool(struct mirror *m, const struct pool_saved *pool)
 		{ pool, sizeof(*pool) }, { &noted, sizeof(noted) } };
 
 	sigq_noted(&noted);
-	put(m, STATE_POOL, 0, "the pool cannot be mirrored", parts);
+	if (put(m, STATE_POOL, 0, "the pool cannot be mirrored", parts)) {
+		m->turn++;
+		m->changed = false;
+	}
 }
 
 void
@@ -221,9 +233,10 @@ mirror_slot(struct mirror *m, const struct slot_saved *row)
 
 /* struct birth_saved without its cell. */
 void
-mirror_birth(struct mirror *m, int cell, int slot, int generation)
+mirror_birth(struct mirror *m, int cell, int slot, int generation, pid_t pid)
 {
-	const int32_t			 birth[2] = { slot, generation };
+	const int32_t			 birth[3] = { slot, generation,
+					    (int32_t)pid };
 	const struct state_bytes	 parts[2] = { { birth, sizeof(birth) },
 					    { NULL, 0 } };
 

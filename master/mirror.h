@@ -12,7 +12,9 @@
  * (memfd_create(2)) that no worker maps or inherits. It is kept up to date at
  * the end of each turn, as nothing can be saved from a crash handler. Each row
  * has two halves with number and checksum: the older is written, the newest
- * whole one is read (saved.h), so a crash in the middle costs nothing.
+ * whole one is read (saved.h). What a turn writes counts once its last row is
+ * there, the pool's: a crash in the middle finds all rows as they were after
+ * the turn before.
  *
  * A store that fails (no memory for the file) is logged once and counted; the
  * row then stays what it was. Nothing is written that is the same already.
@@ -48,19 +50,21 @@ int		 mirror_fd(const struct mirror *mirror);
 /*
  * The pool's own row; with it goes what sigq_take() has taken, so that a stop
  * counts as taken exactly when the pool that stops is written down. Call it
- * each turn. Slots are stored by row->nr.
+ * each turn, at its end: what was written before it counts from then on.
+ * Slots are stored by row->nr.
  */
 void		 mirror_pool(struct mirror *mirror,
 		    const struct pool_saved *pool);
 void		 mirror_slot(struct mirror *mirror,
 		    const struct slot_saved *row);
 /*
- * A fork comes, and has been; the child is gone.
- * Between the first two a new image finds a birth: whichever child of its own
- * (children in proc_pid_task_children(5)) no row names is that one.
+ * A fork comes, and has been; the child is gone. The cell of one that is gone
+ * is not to be used again in the same turn.
+ * Until the turn's end a new image finds a birth; if the pid is 0, as it is
+ * before the fork, it may be whichever child of its own no row names.
  */
 void		 mirror_birth(struct mirror *mirror, int cell, int slot,
-		    int generation);
+		    int generation, pid_t pid);
 void		 mirror_child(struct mirror *mirror,
 		    const struct child_row *child);
 void		 mirror_child_gone(struct mirror *mirror, int cell);

@@ -172,9 +172,9 @@ take_in(struct pool *pool, struct child *child, struct slot *slot,
 	slot_settled(pool, slot);
 }
 
-struct child *
-pool_adopt_child(struct pool *pool, pid_t pid, int slot, int generation,
-    int cell, int64_t now_ms)
+static struct child *
+adopt(struct pool *pool, pid_t pid, int slot, int generation, int cell,
+    int64_t now_ms)
 {
 	struct child	*child;
 
@@ -192,9 +192,33 @@ pool_adopt_child(struct pool *pool, pid_t pid, int slot, int generation,
 	child->seq = ++pool->seq;
 	pool_insert(pool, child);
 	pool->ready++;
-	pool->ever_ready = true;
 	if (generation > pool->last_generation)
 		pool->last_generation = generation;
+	return child;
+}
+
+struct child *
+pool_adopt_child(struct pool *pool, pid_t pid, int slot, int generation,
+    int cell, int64_t now_ms)
+{
+	struct child	*child;
+
+	child = adopt(pool, pid, slot, generation, cell, now_ms);
+	if (child == NULL)
+		return NULL;
+	pool->ever_ready = true;
 	take_in(pool, child, pool->slots[slot], now_ms);
+	return child;
+}
+
+struct child *
+pool_adopt_leaver(struct pool *pool, pid_t pid, int slot, int generation,
+    int cell, int64_t now_ms)
+{
+	struct child	*child;
+
+	child = adopt(pool, pid, slot, generation, cell, now_ms);
+	if (child != NULL)
+		child_order(pool, child, ON_STOP, WHY_SCALE, now_ms);
 	return child;
 }

@@ -92,5 +92,8 @@ struct pool	*pool_restore(const struct pool_policy *policy,
  */
 struct child	*pool_adopt_child(struct pool *pool, pid_t pid, int slot,
 		    int generation, int cell, int64_t now_ms);
+/* A worker that was one too many from its birth on: it is told to go. */
+struct child	*pool_adopt_leaver(struct pool *pool, pid_t pid, int slot,
+		    int generation, int cell, int64_t now_ms);
 
 #endif

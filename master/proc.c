@@ -106,6 +106,19 @@ proc_kill_orphan(pid_t pid)
 	kill(pid, SIGKILL);
 }
 
+bool
+proc_is_there(pid_t pid)
+{
+	const struct foreign	*foreign = find_foreign(pid);
+	siginfo_t		 info;
+
+	if (foreign != NULL)
+		return pidfd_send_signal(foreign->pidfd, 0, NULL, 0) == 0 ||
+		    errno == EPERM;
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG |
+	    WNOWAIT) == 0;
+}
+
 pid_t
 proc_ended(void)
 {

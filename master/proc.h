@@ -79,6 +79,8 @@ struct proc_death {
 	int64_t	 peak_rss;	/* bytes */
 };
 
+/* Does it live, or wait to be reaped? Children, and those of proc_foreign(). */
+bool	proc_is_there(pid_t pid);
 /* A child that has ended and is not reaped yet; 0: none. */
 pid_t	proc_ended(void);
 /* Reap it. False: it was not there. */

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/generation.h"
+#include "master/keepsake.h"
 #include "master/leftovers.h"
 #include "master/mailbox.h"
 #include "master/mirror.h"
@@ -23,8 +24,9 @@
  * How workers end: what they leave is heard and killed, then the pool is told
  * and forgets them.
  */
-static void
-gone(struct supervise *s, struct child *child, const struct proc_death *death)
+void
+reap_gone(struct supervise *s, struct child *child,
+    const struct proc_death *death)
 {
 	const struct child_info	*info = child_info(child);
 	int			 generation = info->generation;
@@ -35,7 +37,7 @@ gone(struct supervise *s, struct child *child, const struct proc_death *death)
 	turnout_forget(s->turnout, info->pid);
 	mirror_child_gone(s->p.mirror, info->cell);
 	roster_clear(s->roster, info->cell);
-	board_release(s->board, info->cell);
+	keepsake_cell_left(s, info->cell);
 	pool_exited(s->pool, child, death->code, clock_now_ms());
 	report_forget(&s->report);
 	generations_died(s->p.generations, generation);
@@ -90,7 +92,7 @@ supervise_reap(struct supervise *s)
 		if (!proc_reap(pid, &death))
 			break;
 		if (child != NULL) {
-			gone(s, child, &death);
+			reap_gone(s, child, &death);
 			continue;
 		}
 		if (s->p.stranger(s->p.arg, pid, &death))
@@ -100,29 +102,6 @@ supervise_reap(struct supervise *s)
 	}
 	if (left)
 		sweep(s);
-}
-
-static bool
-dismiss(void *arg, int pid)
-{
-	struct supervise	*s = arg;
-	const struct saved	*saved = s->p.saved;
-	size_t			 i;
-
-	/* The twin that dumps the crash's core is nobody's business. */
-	for (i = 0; i < saved->ncrashes; i++)
-		if (saved->crashes[i].twin == pid)
-			return true;
-	if (pool_find(s->pool, pid) == NULL)
-		proc_signal(pid, SIGTERM);
-	return true;
-}
-
-void
-reap_unknown(struct supervise *s)
-{
-	if (s->p.saved->nbirths > 0)
-		procfs_children(dismiss, s);
 }
 
 /* ---- those of a master before us, who are nobody's children of ours */
@@ -150,7 +129,7 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	if (child == NULL)
 		return;
 	hear_last_words(s, child_info(child));
-	gone(s, child, &death);
+	reap_gone(s, child, &death);
 	supervise_run(s);
 }
 

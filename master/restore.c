@@ -1,6 +1,7 @@
 #include "master/restore.h"
 
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "common/clock.h"
 #include "common/conf.h"
@@ -8,6 +9,7 @@
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/policy.h"
+#include "master/pool_rows.h"
 #include "master/pool_save.h"
 #include "master/saved.h"
 
@@ -82,6 +84,7 @@ restore_try(const struct saved *saved, struct err *err)
 struct held {
 	struct listener		**list;		/* owned */
 	size_t			 count;
+	struct err		 err;		/* why one is not among them */
 };
 
 static void
@@ -94,24 +97,42 @@ let_go(struct held *held)
 	free(held->list);
 }
 
-static int
-restore_listeners(const struct setup_saved *setup, struct held *held,
-    struct err *err)
+/* It was closed, and its file removed, in a turn that a crash cut off. */
+static bool
+folder_is_gone(const struct saved *saved, int fd)
 {
+	size_t	 i;
+
+	for (i = 0; i < saved->nkeeps; i++)
+		if (saved->keeps[i].fd == fd)
+			return saved->keeps[i].kind != KEEP_DIR;
+	return true;
+}
+
+/*
+ * One that is not there any more was about to be closed with its generation,
+ * which nobody needs; else restore_one() misses it.
+ */
+static void
+restore_listeners(const struct saved *saved, struct held *held)
+{
+	const struct setup_saved	*setup = saved->setup;
 	const struct setup_listener	*from;
+	struct listener_saved		 row;
 	struct listener			*listener;
 	size_t				 i;
 
 	held->list = xcalloc(setup->nlisteners + 1, sizeof(*held->list));
 	for (i = 0; i < setup->nlisteners; i++) {
 		from = &setup->listeners[i];
-		listener = listener_restore(&from->saved, from->fds,
-		    from->nfds, err);
-		if (listener == NULL)
-			return -1;
-		held->list[held->count++] = listener;
+		row = from->saved;
+		if (folder_is_gone(saved, row.dir))
+			row.dir = -1;
+		listener = listener_restore(&row, from->fds, from->nfds,
+		    &held->err);
+		if (listener != NULL)
+			held->list[held->count++] = listener;
 	}
-	return 0;
 }
 
 static struct listener *
@@ -131,7 +152,8 @@ restore_set(const struct setup_generation *from, const struct held *held,
 {
 	struct listener		**list;
 	const char		**names;
-	struct listener_set	*set;
+	struct listener_set	*set = NULL;
+	bool			 all_there = true;
 	size_t			 i;
 
 	list = xcalloc(from->nmembers + 1, sizeof(*list));
@@ -139,16 +161,34 @@ restore_set(const struct setup_generation *from, const struct held *held,
 	for (i = 0; i < from->nmembers; i++) {
 		list[i] = find(held, from->members[i].id);
 		names[i] = from->members[i].name;
+		all_there = all_there && list[i] != NULL;
 	}
-	set = listener_set_restore(list, names, from->nmembers, err);
+	if (all_there)
+		set = listener_set_restore(list, names, from->nmembers, err);
+	else
+		*err = held->err;
 	free(list);
 	free(names);
 	return set;
 }
 
+/* It is in force, is gone back to, or has a worker. */
+static bool
+is_needed(const struct saved *saved, int32_t nr)
+{
+	size_t	 i;
+
+	for (i = 0; i < saved->nchildren; i++)
+		if (saved->pool_children[i].generation == nr)
+			return true;
+	return nr == saved->setup->master.generation ||
+	    nr == saved->pool.generation || nr == saved->pool.proven;
+}
+
 static int
-restore_one(struct generations *all, const struct setup_generation *from,
-    const struct held *held, struct err *err)
+restore_one(struct generations *all, const struct saved *saved,
+    const struct setup_generation *from, const struct held *held,
+    struct err *err)
 {
 	struct listener_set	*set;
 	struct conf		*conf;
@@ -157,7 +197,7 @@ restore_one(struct generations *all, const struct setup_generation *from,
 		return -1;
 	if ((set = restore_set(from, held, err)) == NULL) {
 		conf_free(conf);
-		return -1;
+		return is_needed(saved, from->nr) ? -1 : 0;
 	}
 	generations_add(all, from->nr, conf, set);
 	return 0;
@@ -168,15 +208,15 @@ restore_generations(const struct saved *saved, struct err *err)
 {
 	const struct setup_saved	*setup = saved->setup;
 	struct generations		*all = generations_new();
-	struct held			 held = { NULL, 0 };
+	struct held			 held = { .count = 0 };
 	size_t				 i;
-	int				 result;
+	int				 result = 0;
 
-	result = restore_listeners(setup, &held, err);
+	restore_listeners(saved, &held);
 	/* They were written the newest first. */
 	for (i = setup->ngenerations; result == 0 && i > 0; i--)
-		result = restore_one(all, &setup->generations[i - 1], &held,
-		    err);
+		result = restore_one(all, saved, &setup->generations[i - 1],
+		    &held, err);
 	/* All stays open: the image before us may have to go on with it. */
 	if (result == -1)
 		return NULL;
@@ -184,4 +224,35 @@ restore_generations(const struct saved *saved, struct err *err)
 	generations_go_back(all, setup->master.generation);
 	generations_proved(all, saved->pool.proven);
 	return all;
+}
+
+/* ---- the end of an end */
+
+bool
+restore_ended(const struct saved *saved)
+{
+	return saved->has_pool && saved->pool.phase == POOL_ENDED;
+}
+
+struct conf *
+restore_farewell(const struct saved *saved, struct err *err)
+{
+	const struct setup_saved	*setup = saved->setup;
+	struct held			 held = { .count = 0 };
+	size_t				 i;
+
+	restore_listeners(saved, &held);
+	let_go(&held);
+	for (i = 0; i < setup->ngenerations; i++)
+		if (setup->generations[i].nr == setup->master.generation)
+			return conf_of(&setup->generations[i], err);
+	return conf_of(&setup->generations[0], err);
+}
+
+int
+restore_exit_code(const struct saved *saved)
+{
+	if ((saved->pool.flags & POOL_GAVE_UP) != 0)
+		return EX_TEMPFAIL;
+	return (saved->pool.flags & POOL_KILLED_ANY) != 0 ? EXIT_FAILURE : 0;
 }

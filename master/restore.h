@@ -1,8 +1,11 @@
 #ifndef MUSTER_RESTORE_H
 #define MUSTER_RESTORE_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 
+struct conf;
 struct generations;
 struct saved;
 
@@ -24,5 +27,15 @@ int			 restore_try(const struct saved *saved,
  */
 struct generations	*restore_generations(const struct saved *saved,
 			    struct err *err);
+
+/*
+ * Had the pool ended, and only the closing was left? Then this closes what
+ * sockets there still are, and removes their files. The configuration that was
+ * in force, the caller's, or NULL with err. And the exit code of that end.
+ */
+bool			 restore_ended(const struct saved *saved);
+struct conf		*restore_farewell(const struct saved *saved,
+			    struct err *err);
+int			 restore_exit_code(const struct saved *saved);
 
 #endif

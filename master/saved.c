@@ -15,6 +15,7 @@ struct reading {
 	struct state_head	 head;
 	unsigned char		*copy;		/* owned, head.size bytes */
 	uint64_t		 end[STATE_PARTS];	/* of what has data */
+	uint64_t		 turn;		/* the last that is whole */
 	struct saved		*out;
 };
 
@@ -125,16 +126,29 @@ row_of(const struct reading *r, enum state_part part, size_t nr)
 	return r->copy + region->at + nr * region->row;
 }
 
-/* The newest whole half of a row; NULL: none. */
+/* The newest whole half of a row, of a turn up to most; NULL: none. */
 static const struct state_half *
-half_of(struct reading *r, enum state_part part, size_t nr)
+half_up_to(struct reading *r, enum state_part part, size_t nr, uint64_t most,
+    unsigned *torn)
 {
 	const unsigned char	*row = row_of(r, part, nr);
 	size_t			 len = r->head.regions[part].row;
 	int			 newest;
 
-	newest = state_newest(row, len, &r->out->torn);
+	newest = state_newest(row, len, most, torn);
 	return newest == -1 ? NULL : state_half(row, len, newest);
+}
+
+static const struct state_half *
+half_of(struct reading *r, enum state_part part, size_t nr)
+{
+	return half_up_to(r, part, nr, r->turn, &r->out->torn);
+}
+
+static bool
+is_there(const struct state_half *half)
+{
+	return half != NULL && (half->len[0] > 0 || half->len[1] > 0);
 }
 
 static void
@@ -168,20 +182,33 @@ read_slots(struct reading *r)
 }
 
 static void
+take_birth(struct reading *r, const struct state_half *half, size_t cell)
+{
+	struct saved		*out = r->out;
+	struct child_saved	 child;
+	struct birth_saved	 birth = { .cell = (int32_t)cell };
+	int32_t			 words[3];
+
+	if (half->len[1] == 0) {
+		take_part(words, sizeof(words), half, 0);
+		birth.slot = words[0];
+		birth.generation = words[1];
+		birth.pid = words[2];
+	} else {
+		take_part(&child, sizeof(child), half, 1);
+		birth.slot = child.slot;
+		birth.generation = child.generation;
+		birth.pid = child.pid;
+	}
+	out->births[out->nbirths++] = birth;
+}
+
+static void
 take_child(struct reading *r, const struct state_half *half, size_t cell)
 {
 	struct saved		*out = r->out;
 	struct child_row	 child;
-	struct birth_saved	 birth;
-	int32_t			 words[2];
 
-	if (half->len[1] == 0) {
-		take_part(words, sizeof(words), half, 0);
-		birth = (struct birth_saved){ (int32_t)cell, words[0],
-		    words[1] };
-		out->births[out->nbirths++] = birth;
-		return;
-	}
 	memset(&child, 0, sizeof(child));
 	take_part(&child, MIRROR_SHELL, half, 0);
 	take_part(&child.pool, sizeof(child.pool), half, 1);
@@ -193,12 +220,28 @@ take_child(struct reading *r, const struct state_half *half, size_t cell)
 	out->children[out->nchildren++] = child;
 }
 
+/* Of a turn that was cut off a birth is all there is to be known. */
+static void
+read_child(struct reading *r, size_t cell)
+{
+	const struct state_half	*half, *latest;
+	unsigned		 torn = 0;
+
+	half = half_of(r, STATE_CHILDREN, cell);
+	if (is_there(half) && half->len[1] > 0) {
+		take_child(r, half, cell);
+		return;
+	}
+	latest = half_up_to(r, STATE_CHILDREN, cell, UINT64_MAX, &torn);
+	if (is_there(latest))
+		take_birth(r, latest, cell);
+}
+
 static void
 read_children(struct reading *r)
 {
-	const struct state_half	*half;
-	struct saved		*out = r->out;
-	size_t			 nr, count = rows_with_data(r, STATE_CHILDREN);
+	struct saved	*out = r->out;
+	size_t		 nr, count = rows_with_data(r, STATE_CHILDREN);
 
 	if (count > MIRROR_CELLS)
 		count = MIRROR_CELLS;
@@ -207,11 +250,8 @@ read_children(struct reading *r)
 	out->children = xcalloc(count, sizeof(*out->children));
 	out->pool_children = xcalloc(count, sizeof(*out->pool_children));
 	out->births = xcalloc(count, sizeof(*out->births));
-	for (nr = 0; nr < count; nr++) {
-		half = half_of(r, STATE_CHILDREN, nr);
-		if (half != NULL && (half->len[0] > 0 || half->len[1] > 0))
-			take_child(r, half, nr);
-	}
+	for (nr = 0; nr < count; nr++)
+		read_child(r, nr);
 }
 
 static void
@@ -278,9 +318,11 @@ read_pool(struct reading *r, struct sigq_noted *noted)
 	struct saved		*out = r->out;
 
 	memset(noted, 0, sizeof(*noted));
+	r->turn = UINT64_MAX;
 	if (rows_with_data(r, STATE_POOL) == 0 ||
 	    (half = half_of(r, STATE_POOL, 0)) == NULL || half->len[0] == 0)
 		return;
+	r->turn = half->seq;
 	take_part(&out->pool, sizeof(out->pool), half, 0);
 	take_part(noted, sizeof(*noted), half, 1);
 	out->has_pool = true;

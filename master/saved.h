@@ -21,6 +21,7 @@
  */
 struct birth_saved {		/* a fork was coming, or has just been */
 	int32_t	 cell, slot, generation;
+	int32_t	 pid;			/* 0: not known */
 };
 
 struct saved {

@@ -122,10 +122,15 @@ not_a_program(struct spawner *s, struct birth *birth)
 static void
 fork_one(struct spawner *s, struct birth *birth)
 {
-	mirror_birth(s->place.p.mirror, birth->cell, birth->act.slot,
-	    birth->act.generation);
+	struct mirror	*mirror = s->place.p.mirror;
+	const struct act *act = &birth->act;
+
+	mirror_birth(mirror, birth->cell, act->slot, act->generation, 0);
 	birth->pid = birth->program == NULL ? proc_spawn(&birth->boot) :
 	    proc_exec(birth->program, &birth->failure);
+	if (birth->pid != -1)
+		mirror_birth(mirror, birth->cell, act->slot, act->generation,
+		    birth->pid);
 }
 
 /* Back to back, until the kernel refuses one: it would all that follow. */

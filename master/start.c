@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/adopt.h"
+#include "master/crash.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/keep.h"
@@ -95,7 +96,6 @@ finish(struct start *s)
 	if (s->master != NULL)
 		master_free(s->master);
 	sigq_close();
-	heal_disarm();
 	generations_free(s->generations);
 	survivors_free(s->survivors);
 	pidfile_drop(s->pidfile);
@@ -103,6 +103,7 @@ finish(struct start *s)
 	saved_free(s->saved);
 	sigq_move(NULL);
 	keep_forget();
+	heal_disarm();
 	mirror_free(s->mirror);
 	free(s->folder);
 }
@@ -220,16 +221,35 @@ start_fresh(const struct options *options, struct conf *conf)
 
 /* ---- another image was here before */
 
+/* Without it we are a master all the same. */
+static void
+take_up_pidfile(struct start *s, const struct conf_master *conf)
+{
+	struct err	 err;
+
+	if (conf->pidfile == NULL)
+		return;
+	s->pidfile = pidfile_restore(conf->pidfile, s->figures.pidfile_fd,
+	    &err);
+	if (s->pidfile == NULL)
+		log_event(EV_STATE_NOTE, log_str("msg", err.text));
+	else
+		keep_add(s->figures.pidfile_fd, KEEP_PIDFILE);
+}
+
+static int
+read_state(struct start *s, const struct heal_origin *origin, struct err *err)
+{
+	s->saved = saved_read(origin->state_fd, getpid(), err);
+	if (s->saved == NULL || restore_check(s->saved, err) == -1)
+		return -1;
+	s->figures = s->saved->setup->master;
+	return 0;
+}
+
 static int
 take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 {
-	const struct conf_master	*conf;
-
-	if ((s->saved = saved_read(origin->state_fd, getpid(), err)) == NULL)
-		return -1;
-	if (restore_check(s->saved, err) == -1)
-		return -1;
-	s->figures = s->saved->setup->master;
 	heal_set_path(s->saved->setup->path);
 	if (s->saved->setup->folder != NULL)
 		s->source.folder = s->folder =
@@ -242,18 +262,34 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 	s->generations = restore_generations(s->saved, err);
 	if (s->generations == NULL)
 		return -1;
-	conf = &conf_now(s)->master;
 	s->parent = daemon_restore(s->figures.daemon_fd);
-	if (logs_open(conf_now(s), conf->daemon && s->parent == NULL,
-	    err) == -1)
+	if (logs_open(conf_now(s), conf_now(s)->master.daemon &&
+	    s->parent == NULL, err) == -1 && origin->how == HEAL_UPGRADE)
 		return -1;
-	if (conf->pidfile != NULL) {
-		s->pidfile = pidfile_restore(conf->pidfile,
-		    s->figures.pidfile_fd, err);
-		if (s->pidfile == NULL)
-			return -1;
-	}
+	take_up_pidfile(s, &conf_now(s)->master);
 	return 0;
+}
+
+/* A crash while all was being closed: what is left to do, best effort. */
+static int
+say_farewell(struct start *s)
+{
+	const struct saved	*saved = s->saved;
+	struct conf		*conf;
+	struct err		 err;
+	size_t			 i;
+	int			 code = restore_exit_code(saved);
+
+	conf = restore_farewell(saved, &err);
+	if (conf != NULL && logs_open(conf, conf->master.daemon, &err) == 0)
+		take_up_pidfile(s, &conf->master);
+	for (i = 0; i < saved->ncrashes; i++)
+		if (saved->crashes[i].nr > s->figures.crashes)
+			crash_report(&saved->crashes[i], 0);
+	log_event(EV_MASTER_STOP, log_int("pid", getpid()),
+	    log_int("code", code), log_ms("took", 0));
+	conf_free(conf);
+	return code;
 }
 
 static int
@@ -261,11 +297,11 @@ go_on(struct start *s, const struct heal_origin *origin, struct err *err)
 {
 	int	 code;
 
-	sigq_ignore();
-	if (leftovers_init(err) == -1 || take_up(s, origin, err) == -1)
+	if (take_up(s, origin, err) == -1)
 		return EX_OSERR;
 	if ((code = make_master(s, origin->how, err)) != 0)
 		return code;
+	keep_sweep();
 	/* The state is in the mirror by now, and we are here to stay. */
 	close(origin->state_fd);
 	if (origin->back_fd != -1)
@@ -273,27 +309,46 @@ go_on(struct start *s, const struct heal_origin *origin, struct err *err)
 	return 0;
 }
 
+/* The binary that was here before can; nothing was closed. */
+static int
+go_back(const struct start *s, int code, const struct err *err)
+{
+	struct err	 back;
+
+	if (s->saved != NULL)
+		keep_expose_saved(s->saved->keeps, s->saved->nkeeps);
+	if (upgrade_back(err->text, &back) == -1)
+		log_event(EV_UPGRADE_FAILED, log_str("msg", back.text));
+	return say(code, err);
+}
+
 int
 start_again(const struct options *options, const struct heal_origin *origin)
 {
 	struct start	 s;
-	struct err	 err, back;
-	int		 code;
+	struct err	 err;
+	int		 code = EX_OSERR;
 
 	init(&s, options);
-	if ((code = go_on(&s, origin, &err)) != 0) {
-		/* The binary that was here before can; nothing was closed. */
-		if (s.saved != NULL)
-			keep_expose_saved(s.saved->keeps, s.saved->nkeeps);
-		if (origin->how == HEAL_UPGRADE &&
-		    upgrade_back(err.text, &back) == -1)
-			log_event(EV_UPGRADE_FAILED, log_str("msg",
-			    back.text));
-		return say(code, &err);
+	sigq_ignore();
+	if (leftovers_init(&err) == 0 && read_state(&s, origin, &err) == 0) {
+		if (restore_ended(s.saved)) {
+			code = say_farewell(&s);
+			finish(&s);
+			return code;
+		}
+		code = go_on(&s, origin, &err);
 	}
-	code = run(&s);
-	finish(&s);
-	return code;
+	if (code == 0) {
+		code = run(&s);
+		finish(&s);
+		return code;
+	}
+	if (origin->how == HEAL_UPGRADE)
+		return go_back(&s, code, &err);
+	log_event(EV_MASTER_FAILED, log_str("msg", err.text),
+	    log_int("code", code));
+	return say(code, &err);
 }
 
 /* ---- a trial */

@@ -93,7 +93,8 @@ untouched(const struct state_half *half)
 }
 
 int
-state_newest(const unsigned char *row, size_t len, unsigned *torn)
+state_newest(const unsigned char *row, size_t len, uint64_t most,
+    unsigned *torn)
 {
 	const struct state_half	*half;
 	uint64_t		 seq = 0;
@@ -103,7 +104,7 @@ state_newest(const unsigned char *row, size_t len, unsigned *torn)
 		half = state_half(row, len, nr);
 		if (!whole(half, len / 2))
 			*torn += untouched(half) ? 0 : 1;
-		else if (half->seq > seq) {
+		else if (half->seq > seq && half->seq <= most) {
 			seq = half->seq;
 			newest = nr;
 		}

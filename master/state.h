@@ -61,6 +61,11 @@ struct state_head {
 /*
  * Half a row. Two parts, so that both can grow by appending. seq 0: never
  * written; both lengths 0: the row is not there any more.
+ *
+ * seq is the number of the turn that wrote it. The pool's row is the last of a
+ * turn: what is newer than that is of a turn that a crash cut off, and the
+ * other half of such a row, which the turn leaves alone, is the one that fits
+ * all others.
  */
 struct state_half {
 	uint64_t seq;
@@ -84,10 +89,12 @@ void	state_half_write(struct state_half *half, uint64_t seq,
 	    const struct state_bytes parts[2]);
 
 /*
- * The newest whole half of a row of that many bytes; -1: there is none. torn
- * is raised for each that is neither whole nor untouched.
+ * The newest whole half of a row of that many bytes, and not newer than most;
+ * -1: there is none. torn is raised for each that is neither whole nor
+ * untouched.
  */
-int	state_newest(const unsigned char *row, size_t len, unsigned *torn);
+int	state_newest(const unsigned char *row, size_t len, uint64_t most,
+	    unsigned *torn);
 const struct state_half *state_half(const unsigned char *row, size_t len,
 	    int nr);
 

@@ -85,6 +85,7 @@ do_act(struct supervise *s, const struct act *act)
 		break;
 	case ACT_REFUSE:
 		listeners_refuse_all();
+		s->setup_due = true;
 		s->p.changed(s->p.arg);
 		break;
 	}
@@ -194,6 +195,14 @@ tell_manager(struct supervise *s)
 		    reload_running(s->reload) ? ", reloading" : "");
 }
 
+/* Their sockets close, which the next turn writes down. */
+static void
+bury(struct supervise *s)
+{
+	if (generations_bury(s->p.generations))
+		s->setup_due = true;
+}
+
 void
 supervise_run(struct supervise *s)
 {
@@ -210,12 +219,12 @@ supervise_run(struct supervise *s)
 	now_ms = clock_now_ms();
 	log_release();
 	turnout_run(s->turnout, now_ms);
+	s->setup_due |= generations_prune(s->p.generations);
 	keepsake_turn(s);
+	bury(s);
 	s->last_run_ms = now_ms;
 	arm_timers(s, now_ms);
 	report_title(&s->report, s->pool);
-	if (generations_prune(s->p.generations))
-		keepsake_setup(s);
 	tell_manager(s);
 	if (pool_phase(s->pool) == POOL_ENDED) {
 		s->over = true;

@@ -67,11 +67,15 @@ bool			 supervise_is_ready(const struct supervise *supervise);
 /* Take in the workers that a killed master left, and replace them. */
 void			 supervise_adopt(struct supervise *supervise,
 			    struct survivors *survivors);
-/* Write down all there is, for an image to come. */
-void			 supervise_write_down(struct supervise *supervise);
+/* Write down all there is, for an image to come. False: not all of it. */
+bool			 supervise_write_down(struct supervise *supervise);
+/* What is written down of the figures has changed: with the turn. */
+void			 supervise_changed(struct supervise *supervise);
 
 /* CHLD: reap all that have ended. */
 void			 supervise_reap(struct supervise *supervise);
+/* After an exec, with saved, before the first run: what has become of all. */
+void			 supervise_take_stock(struct supervise *supervise);
 
 /* Do all that is to be done now. */
 void			 supervise_run(struct supervise *supervise);

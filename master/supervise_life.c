@@ -270,6 +270,7 @@ supervise_free(struct supervise *s)
 	mailroom_free(s->mailroom);
 	inbox_free(s->inbox);
 	board_free(s->board);
+	free(s->left);
 	free(s);
 }
 
@@ -329,15 +330,21 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 	reload_resume(s->reload, "adopt");
 }
 
-void
+bool
 supervise_write_down(struct supervise *s)
 {
-	if (mirror_lost(s->p.mirror) > 0) {
+	s->setup_due = true;
+	if (mirror_lost(s->p.mirror) > 0)
 		keepsake_all(s);
-		return;
-	}
-	keepsake_setup(s);
-	keepsake_turn(s);
+	else
+		keepsake_turn(s);
+	return mirror_lost(s->p.mirror) == 0;
+}
+
+void
+supervise_changed(struct supervise *s)
+{
+	s->setup_due = true;
 }
 
 const char *

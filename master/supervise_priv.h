@@ -32,6 +32,9 @@ struct supervise {
 	int64_t			 armed_ms;	/* timer's time, or -1 */
 	int64_t			 last_run_ms;
 	bool			 over;
+	bool			 setup_due;	/* to be written down */
+	int			*left;		/* owned; cells to release */
+	size_t			 nleft, left_room;
 	/* How a renewal ended, to be acted on outside of the pool. */
 	struct pool_tell	 renewal;
 	struct err		 renewal_words;	/* of who failed it */
@@ -48,13 +51,13 @@ int	hear_open(struct supervise *s, struct err *err);
 void	hear_alive(struct supervise *s, const struct child_info *info);
 /* All that was said so far: last words before a death is judged. */
 void	hear_last_words(struct supervise *s, const struct child_info *info);
+/* What an app said that an image before us may have heard last. */
+void	hear_again(struct supervise *s, struct child *child);
 
 /* reap.c */
-/*
- * After a crash: a child of ours that no row names was forked just before it;
- * nobody knows what it is, so it is told to go.
- */
-void	reap_unknown(struct supervise *s);
+struct proc_death;
+void	reap_gone(struct supervise *s, struct child *child,
+	    const struct proc_death *death);
 /* Wait for the end of a worker that is no child of ours (its entry's pidfd). */
 void	reap_watch(struct supervise *s, int cell);
 

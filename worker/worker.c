@@ -53,6 +53,14 @@ title(const struct worker *worker, const char *state)
 	    worker->boot->conf->master.name, worker->boot->slot, state);
 }
 
+/* In writing, too: what is sent may be lost with a master that crashes. */
+static void
+say(struct worker *worker, unsigned int what, uint32_t written)
+{
+	atomic_fetch_or(&worker->cell->said, written);
+	up_say(worker->up, what);
+}
+
 /* ---- draining */
 
 /*
@@ -175,7 +183,7 @@ on_beat(void *arg)
 static void
 on_requests(void *arg)
 {
-	up_say(((struct worker *)arg)->up, UP_RETIRE);
+	say(arg, UP_RETIRE, BOARD_RETIRE);
 }
 
 static void
@@ -418,7 +426,7 @@ worker_run(const struct worker_boot *boot)
 	worker.boot = boot;
 	if ((code = start(&worker)) != 0)
 		return code;
-	up_say(worker.up, UP_READY);
+	say(&worker, UP_READY, BOARD_READY);
 	title(&worker, "ready");
 	if (event_base_dispatch(worker.base) == -1) {
 		log_event(EV_LOOP_NOTE, log_str("msg", "the loop failed"),

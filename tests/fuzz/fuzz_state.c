@@ -167,7 +167,7 @@ fill(struct mirror *mirror)
 	mirror_pool(mirror, &pool);
 	mirror_slot(mirror, &slot);
 	mirror_child(mirror, &child);
-	mirror_birth(mirror, 2, 0, 1);
+	mirror_birth(mirror, 2, 0, 1, 0);
 	mirror_setup(mirror, &setup);
 	mirror_crashes(mirror, &crash, 1);
 }

@@ -63,15 +63,15 @@ state_rig_mirror(void)
 	int			 i;
 
 	cr_assert_not_null(mirror, "%s", err.text);
-	mirror_pool(mirror, &pool);
 	for (i = 0; i < 3; i++) {
 		slot.nr = 2 * i;
 		mirror_slot(mirror, &slot);
 		child = state_rig_child(i, 100 + i);
 		mirror_child(mirror, &child);
 	}
-	mirror_birth(mirror, 5, 4, 2);
+	mirror_birth(mirror, 5, 4, 2, 0);
 	put_setup(mirror);
+	mirror_pool(mirror, &pool);
 	cr_assert_eq(mirror_lost(mirror), 0);
 	return mirror;
 }

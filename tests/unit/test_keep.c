@@ -178,3 +178,23 @@ Test(keep, a_high_number_is_kept_too)
 	keep_expose();
 	cr_expect_not(hidden(high));
 }
+
+/* What a turn that was cut off had opened is nobody's in the next image. */
+Test(keep, closes_what_nobody_takes_up_again)
+{
+	struct saved	*saved;
+	int		 taken = some_fd(), opened = some_fd();
+
+	keep_add(taken, KEEP_LIFE);
+	keep_add(opened, KEEP_MAIL);
+	saved = read_back();
+	cr_expect_eq(keep_check(saved->keeps, saved->nkeeps), 0);
+	keep_add(taken, KEEP_LIFE);
+	cr_expect_eq(keep_sweep(), 1);
+	cr_expect(keep_has(taken, KEEP_LIFE));
+	cr_expect_not(keep_has(opened, KEEP_MAIL));
+	cr_expect_eq(fcntl(opened, F_GETFD), -1);
+	cr_expect_eq(keep_sweep(), 0);
+	saved_free(saved);
+	close(taken);
+}

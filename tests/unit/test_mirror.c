@@ -119,7 +119,7 @@ Test(mirror, a_child_is_born_lives_and_is_gone)
 {
 	struct saved	*saved;
 
-	mirror_birth(mirror, 3, 7, 2);
+	mirror_birth(mirror, 3, 7, 2, 0);
 	saved = read_back();
 	cr_expect_eq(saved->nchildren, 0);
 	cr_assert_eq(saved->nbirths, 1);
@@ -137,6 +137,65 @@ Test(mirror, a_child_is_born_lives_and_is_gone)
 	mirror_child_gone(mirror, 3);
 	saved = read_back();
 	cr_expect_eq(saved->nchildren + saved->nbirths, 0);
+	saved_free(saved);
+}
+
+static void
+put_slot(int failures)
+{
+	struct slot_saved	 slot = { .nr = 0, .failures = failures };
+
+	mirror_slot(mirror, &slot);
+}
+
+/* A turn that a crash cuts off: workers ended in it, and others began. */
+static void
+begin_turn(void)
+{
+	put_slot(2);
+	put_slot(3);
+	mirror_child_gone(mirror, 0);
+	mirror_birth(mirror, 1, 1, 9, 0);
+	mirror_birth(mirror, 2, 2, 9, 0);
+	mirror_birth(mirror, 2, 2, 9, 202);
+	mirror_birth(mirror, 3, 3, 9, 203);
+	put_child(3, 203);
+}
+
+static void
+expect_turn_before(void)
+{
+	struct saved	*saved = read_back();
+
+	cr_assert_eq(saved->nslots, 1);
+	cr_expect_eq(saved->slots[0].failures, 1);
+	cr_assert_eq(saved->nchildren, 1);
+	cr_expect_eq(saved->children[0].pool.pid, 100);
+	cr_assert_eq(saved->nbirths, 3);
+	cr_expect_eq(saved->births[0].pid, 0);
+	cr_expect_eq(saved->births[1].pid, 202);
+	cr_expect_eq(saved->births[1].generation, 9);
+	cr_expect_eq(saved->births[2].cell, 3);
+	cr_expect_eq(saved->births[2].pid, 203);
+	saved_free(saved);
+}
+
+Test(mirror, a_turn_counts_once_it_is_whole)
+{
+	struct pool_saved	 pool = { .target = 2 };
+	struct saved		*saved;
+
+	put_slot(1);
+	put_child(0, 100);
+	mirror_pool(mirror, &pool);
+	begin_turn();
+	expect_turn_before();
+	mirror_pool(mirror, &pool);	/* itself it is as it was */
+	saved = read_back();
+	cr_expect_eq(saved->slots[0].failures, 3);
+	cr_assert_eq(saved->nchildren, 1);
+	cr_expect_eq(saved->children[0].pool.pid, 203);
+	cr_expect_eq(saved->torn, 0);
 	saved_free(saved);
 }
 

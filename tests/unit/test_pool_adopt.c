@@ -75,6 +75,26 @@ Test(pool_adopt, tells_to_go_who_has_no_place)
 	rig_end(&rig);
 }
 
+/* What a master that crashed was about to start. */
+Test(pool_adopt, tells_a_leaver_to_go_whatever_its_slot_has)
+{
+	struct pool_policy	 policy = rig_policy();
+
+	rig_ready(&rig, &policy, 1);
+	cr_expect(ne(ptr, pool_adopt_leaver(rig.pool, 4711, 0, 1, 7,
+	    rig.now_ms), NULL));
+	cr_expect(ne(ptr, pool_adopt_leaver(rig.pool, 4712, 9, 1, 8,
+	    rig.now_ms), NULL));
+	cr_expect(eq(ptr, pool_adopt_leaver(rig.pool, 4712, 9, 1, 8,
+	    rig.now_ms), NULL), "it is known");
+	rig_turn(&rig);
+	cr_expect(rig_signalled(&rig, 4711, DO_STOP));
+	cr_expect(rig_signalled(&rig, 4712, DO_STOP));
+	cr_expect(eq(int, pool_leavers(rig.pool), 2));
+	cr_expect(eq(int, pool_ready(rig.pool), 1));
+	rig_end(&rig);
+}
+
 /* The old master's configuration is gone: there is nothing to go back to. */
 Test(pool_adopt, is_not_what_a_renewal_goes_back_to)
 {
