@@ -38,6 +38,7 @@ struct check {
 	int			 held;		/* generation; 0: none yet */
 	int64_t			 held_ms;	/* since */
 	bool			 needed;	/* who is there uses them */
+	bool			 strayed;	/* one was seen elsewhere */
 };
 
 static void
@@ -158,10 +159,18 @@ static enum check_verdict
 judge(struct check *check, enum probe_result old, enum probe_result new,
     bool elsewhere, int64_t waited_ms)
 {
+	int64_t	 limit_ms = HOLD_MS;
+
 	check->needed |= old == PROBE_USED;
-	if (new == PROBE_USED || (old == PROBE_UNUSED && !check->needed))
+	check->strayed |= elsewhere;
+	/* A busy one can look idle between two clients: not at every look. */
+	if (new == PROBE_USED || (old == PROBE_UNUSED && !check->needed &&
+	    waited_ms >= UNKNOWN_MS))
 		return CHECK_GOOD;
-	if (waited_ms < (new == PROBE_UNKNOWN ? UNKNOWN_MS : HOLD_MS))
+	/* One that was seen to be elsewhere is not let go for being busy. */
+	if (new == PROBE_UNKNOWN)
+		limit_ms = check->strayed ? 2 * HOLD_MS : UNKNOWN_MS;
+	if (waited_ms < limit_ms)
 		return CHECK_WAIT;
 	return new == PROBE_UNUSED && elsewhere && check->needed ?
 	    CHECK_BAD : CHECK_GOOD;
@@ -182,7 +191,7 @@ check_successor(struct check *check, const struct child_info *info,
 	if (check->held != info->generation) {
 		check->held = info->generation;
 		check->held_ms = clock_now_ms();
-		check->needed = false;
+		check->needed = check->strayed = false;
 	}
 	waited_ms = clock_now_ms() - check->held_ms;
 	result = ask_of(check, info, &elsewhere);

@@ -211,7 +211,8 @@ Test(reload_broken, new_addresses_and_numbers_are_taken_back)
 	rig_await_workers(&r, 2);
 	load = reload_load(r.addr, false);
 	reload_write("[listen]\nbind = unix:%s\n[pool]\nworkers = 6\n"
-	    "max_workers = 6\nsurge = 3\n[worker]\nready = notify\ncommand = @MIS@ exit 3\n",
+	    "max_workers = 6\nsurge = 3\n"
+	    "[worker]\nready = notify\ncommand = @MIS@ exit 3\n",
 	    rig_path("sock"));
 	is_told("exit code 3");
 	rig_await_workers(&r, 2);
