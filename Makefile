@@ -23,8 +23,13 @@ WARN	:= -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
 	   -Wwrite-strings -Wvla -Wundef
 HARDEN	:= -fstack-protector-strong -fPIE $(FORTIFY)
 CFLAGS	?=
-ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(SAN) $(CFLAGS)
-ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SAN) $(LDFLAGS)
+# Small variables side by side, apart from the buffers: a worker that writes to
+# some has fewer of its master's pages to copy.
+DENSE	:= -fdata-sections
+ALLC	 = -std=gnu17 -D_GNU_SOURCE -I. $(WARN) $(HARDEN) $(OPT) $(DENSE) \
+	   $(SAN) $(CFLAGS)
+ALLLD	 = -pie -static-libgcc -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed \
+	   -Wl,--sort-section=alignment $(SAN) $(LDFLAGS)
 # Static, as every shared library makes each fork dearer: the kernel copies its
 # mappings, and the child faults its pages in anew. So backtrace(3), which loads
 # one, is not used either.
@@ -39,10 +44,12 @@ EXACT	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/exact/*.c)))
 SIM	:= $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tests/sim/*.c)))
 FIXTURE	:= $(BUILD)/fixtures/heal
 BENCH	:= $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+# With clang's own sanitizers, whatever the rest is built with.
 FUZZ	:= $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZOBJ	:= $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out master/main.c,$(SRC)))
 
-.PHONY: all run test unit system sim soak bench lint valgrind fuzz deps \
-	deps-test deps-programs deps-lint install uninstall clean
+.PHONY: all run test unit system sim soak run-tests run-soak bench lint valgrind fuzz deps \
+	deps-test deps-programs deps-fuzz deps-lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: | deps
@@ -68,6 +75,8 @@ DEPS_PROGRAMS := gunicorn uvicorn daphne python3-aiohttp python3-websockets \
 	     uwsgi-core uwsgi-plugin-python3 nodejs node-ws puma unicorn \
 	     starman twiggy libmojolicious-perl libserver-starter-perl \
 	     nginx-light php8.2-fpm haproxy lighttpd h2o
+# libFuzzer is in the second.
+DEPS_FUZZ := clang libclang-rt-dev
 DEPS_LINT := clang clang-tidy cppcheck mandoc shellcheck valgrind \
 	     libclang-rt-dev systemd
 
@@ -77,6 +86,8 @@ deps-test: deps
 	@sh tests/deps $(DEPS_TEST)
 deps-programs: deps
 	@sh tests/deps -o $(DEPS_PROGRAMS)
+deps-fuzz: deps
+	@sh tests/deps $(DEPS_FUZZ)
 deps-lint: deps
 	@sh tests/deps $(DEPS_LINT)
 
@@ -85,9 +96,16 @@ deps-lint: deps
 TESTBIN	 = $(BUILD)/tests
 TESTENV	 = MUSTER=$(abspath $(BUILD)/muster) TESTS=$(abspath tests)
 HARNESS	 = $(TESTENV) $(TESTBIN)/harness
+TESTED	 = $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit $(TESTBIN)/sim \
+	   $(TESTBIN)/system
+# Built on all processors, unless it was said on how many.
+MANY	 = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+# The fuzz targets run beside the tests, in what time these leave over.
+BESIDE	 = FUZZ_SECONDS=10 sh tests/fuzz/run build/fuzz
 
-test: deps-test deps-programs
-	@$(MAKE) --no-print-directory run-tests
+test: deps-test deps-programs deps-fuzz
+	@$(MAKE) --no-print-directory $(MANY) $(TESTED) $(FUZZ)
+	@$(BESIDE) $(MAKE) --no-print-directory run-tests
 
 # Programs that the tests start, next to the tests; plain, whatever these are.
 FIXTURES := $(BUILD)/tests/mis $(BUILD)/tests/show
@@ -96,8 +114,7 @@ FIXTURES := $(BUILD)/tests/mis $(BUILD)/tests/show
 ANEW	:= $(BUILD)/tests/muster-next $(BUILD)/tests/muster-alien
 SHIM	:= $(BUILD)/tests/shim.so
 
-run-tests: $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit \
-	   $(TESTBIN)/sim $(TESTBIN)/system
+run-tests: $(TESTED)
 	$(HARNESS) 120 $(TESTBIN)/unit $(TESTFLAGS)
 	$(HARNESS) 240 $(TESTBIN)/sim $(TESTFLAGS)
 	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
@@ -110,9 +127,12 @@ system: deps-test deps-programs
 	    $(TESTBIN)/system
 	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
 
-soak: deps-test
-	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
-	    $(TESTBIN)/sim $(TESTBIN)/system
+soak: deps-test deps-programs deps-fuzz
+	@$(MAKE) --no-print-directory $(MANY) $(TESTED) $(FUZZ)
+	@FUZZ_SECONDS=3600 sh tests/fuzz/run build/fuzz \
+	    $(MAKE) --no-print-directory run-soak
+
+run-soak: $(TESTED)
 	MUSTER_SOAK=1 $(HARNESS) 3000 $(TESTBIN)/sim $(TESTFLAGS)
 	MUSTER_SOAK=1 $(HARNESS) 3000 $(TESTBIN)/system $(TESTFLAGS)
 
@@ -179,14 +199,19 @@ valgrind: deps-test deps-lint
 lint: deps-lint deps-test
 	sh tests/lint
 
-fuzz: deps-lint
+fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory $(FUZZ)
 	sh tests/fuzz/run build/fuzz
 
-build/fuzz/%: tests/fuzz/%.c $(filter-out master/main.c,$(SRC))
+FUZZCC	?= clang
+FUZZSAN	:= address,undefined -fno-sanitize-recover=undefined
+
+build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
-	clang -std=gnu17 -D_GNU_SOURCE -I. -g -O1 \
-	    -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(FUZZCC) -std=gnu17 -D_GNU_SOURCE -I. $(WARN) -g -O1 \
+	    -fsanitize=fuzzer-no-link,$(FUZZSAN) -MMD -MP -c -o $@ $<
+$(FUZZ): build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o $(FUZZOBJ)
+	$(FUZZCC) -fsanitize=fuzzer,$(FUZZSAN) -o $@ $^ $(LIBS)
 
 # ---- installation
 
@@ -227,4 +252,4 @@ clean:
 	 $(EXACT:.o=.d)
 .PRECIOUS: $(BUILD)/obj/tests/fixtures/%.o
 -include $(wildcard $(BUILD)/obj/tests/fixtures/*.d $(BUILD)/next/*/*.d \
-	 $(BUILD)/alien/*/*.d)
+	 $(BUILD)/alien/*/*.d build/fuzz/obj/*/*.d build/fuzz/obj/tests/fuzz/*.d)

@@ -69,11 +69,15 @@ static const struct conf_key *
 nearest_key(const char *section, const char *key, size_t limit)
 {
 	const struct conf_key	*best = NULL, *row;
-	size_t			 d;
+	size_t			 d, len = strlen(key), other;
 
 	for (row = conf_keys; row < conf_keys + conf_nkeys; row++) {
 		if (row->type == TYPE_ENV ||
 		    (section != NULL && strcmp(row->section, section) != 0))
+			continue;
+		/* Each letter more is one off, at least. */
+		other = strlen(row->key);
+		if ((len > other ? len - other : other - len) > limit)
 			continue;
 		d = distance(key, row->key);
 		if (d < limit || (d == limit && best == NULL)) {

@@ -61,10 +61,10 @@ X(WORKER_LEAVING, "worker.leaving", INFO, "slot pid gen",		\
 X(WORKER_RETIRE, "worker.retire", INFO, "slot pid gen why",		\
     "a worker reached a limit; its successor comes first")		\
 X(WORKER_EXIT, "worker.exit", INFO,					\
-    "slot pid gen code signal core age why cpu rss",			\
+    "slot pid gen code signal core age why cpu rss status error",	\
     "a worker ended as it was told to, or with 0")			\
 X(WORKER_DIED, "worker.died", ERROR,					\
-    "slot pid gen code signal core age why cpu rss",			\
+    "slot pid gen code signal core age why cpu rss status error",	\
     "a worker ended that nobody had told to")				\
 X(WORKER_SURPRISE, "worker.surprise", DEBUG, "slot pid event state",	\
     "a fact that the worker's state does not expect; ignored")		\

@@ -33,13 +33,13 @@ enum sink_way {
 };
 
 struct sink {
+	char		 path[PATH_MAX];	/* "": not a file */
+	char		 ident[64];	/* syslog's tag */
 	enum sink_way	 way;
 	int		 fd;		/* -1: none just now */
 	bool		 own;		/* fd is ours to close */
 	bool		 tty;
 	bool		 torn;		/* the last line has no end yet */
-	char		 path[PATH_MAX];	/* "": not a file */
-	char		 ident[64];	/* syslog's tag */
 };
 
 static struct sink	 sink = { .way = WAY_SHARED, .fd = STDERR_FILENO,
@@ -180,7 +180,7 @@ log_sink_reopen(struct err *err)
 		close(sink.fd);		/* the next line connects */
 		sink.fd = -1;
 	}
-	if (sink.path[0] == '\0')
+	if (sink.way == WAY_MASTER || sink.path[0] == '\0')
 		return 0;
 	if (open_file(sink.path, &fresh, err) == -1)
 		return -1;
@@ -191,7 +191,10 @@ log_sink_reopen(struct err *err)
 void
 log_sink_to_master(int fd)
 {
-	sink = (struct sink){ .way = WAY_MASTER, .fd = fd };
+	/* In a new worker: to write the path, too, takes a copy of its page. */
+	sink.way = WAY_MASTER;
+	sink.fd = fd;
+	sink.own = sink.tty = sink.torn = false;
 }
 
 int

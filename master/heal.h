@@ -44,8 +44,9 @@ struct heal_origin {
 int		 heal_first(int argc, char **argv, struct err *err);
 
 /*
- * How were we started? A state that is not ours is a fresh start. state_fd has
- * to stay open until heal_arm(), back_fd, too.
+ * How were we started? A state that is not ours is a fresh start, but for a
+ * trial, which stays one. state_fd has to stay open until heal_arm(), back_fd,
+ * too.
  */
 struct heal_origin heal_origin(void);
 

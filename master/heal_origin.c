@@ -68,15 +68,16 @@ parse(char *text, int *state_fd, enum heal_how *how, int *second)
 }
 
 /*
- * A state of ours is sealed and names this process, in a trial its parent. Its
- * version is not looked at: what cannot be read is no reason to start anew.
+ * A state of ours is sealed and names this process. Its version is not looked
+ * at: what cannot be read is no reason to start anew. In a trial it names the
+ * parent; one whose parent is gone, or is a script in between, is a trial
+ * nevertheless, that fails: it must not become a second master.
  */
 static int
 check_owner(int fd, enum heal_how how)
 {
 	struct state_head	 head;
 	int			 seals = fcntl(fd, F_GET_SEALS);
-	pid_t			 pid;
 
 	if (seals == -1 || (seals & (F_SEAL_SHRINK | F_SEAL_GROW)) !=
 	    (F_SEAL_SHRINK | F_SEAL_GROW))
@@ -84,8 +85,7 @@ check_owner(int fd, enum heal_how how)
 	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)offsetof(
 	    struct state_head, regions) || head.magic != STATE_MAGIC)
 		return forged("its descriptor is no state");
-	pid = how == HEAL_TRIAL ? getppid() : getpid();
-	if (head.pid != (int32_t)pid)
+	if (how != HEAL_TRIAL && head.pid != (int32_t)getpid())
 		return forged("it is of another process");
 	return 0;
 }

@@ -37,6 +37,8 @@ orders_effect(const struct orders_context *context, int kind, bool by_kernel)
 
 /* ---- the log */
 
+#define DESCRIBED	192	/* a signal and its sender, in words */
+
 static bool
 same(const struct sigq_record *a, const struct sigq_record *b)
 {
@@ -81,7 +83,7 @@ static void
 tell_scale(const struct sigq_record *record, const char *text)
 {
 	bool	 ok = sigq_value_ok(record);
-	char	 msg[256];
+	char	 msg[DESCRIBED + 64];
 
 	if (ok)
 		snprintf(msg, sizeof(msg), "%s, value %d", text,
@@ -114,7 +116,7 @@ tell(const struct orders_context *context, const struct sigq_record *record,
 	const char	*name;
 	enum effect	 effect;
 	size_t		 len;
-	char		 msg[192];
+	char		 msg[DESCRIBED];
 
 	if (record->kind == SIGQ_CHLD)
 		return;

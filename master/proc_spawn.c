@@ -29,7 +29,10 @@ static char	*stack, *stack_end;	/* one at a time is enough */
 static bool	 signals_known;
 static uint64_t	 signals_changed;
 
-/* With a page below that cannot be touched: it lies in the master's memory. */
+/*
+ * With a page below that cannot be touched: it lies in the master's memory.
+ * Made for the first program: each fork of another worker would copy it.
+ */
 static void
 make_stack(void)
 {
@@ -53,8 +56,6 @@ proc_prepare(void)
 {
 	worker_prepare();
 	signals_known = false;
-	if (stack == NULL)
-		make_stack();
 }
 
 static sigset_t	 held;		/* the mask, while signals are held */
@@ -153,8 +154,8 @@ forget_marks(void)
  * As vfork(2), but on a stack of its own: the child borrows our memory, and we
  * are suspended until it has executed the program or ended. So a large master
  * costs nothing, and what the child wrote into failure is there, whole, the
- * moment we go on: no pipe has to carry it. It borrows our descriptors, too, and
- * copies what it needs of them.
+ * moment we go on: no pipe has to carry it. It borrows our descriptors, too,
+ * and copies what it needs of them.
  *
  * The fault signals are blocked here, too. Their handlers, ours still for the
  * first steps of the child, would bring the master to life again - in the
@@ -169,6 +170,8 @@ proc_exec(struct program *program, struct program_failure *failure)
 	int		 saved;
 
 	*failure = (struct program_failure){ 0 };
+	if (stack == NULL)
+		make_stack();
 	if (stack == NULL) {
 		errno = ENOMEM;
 		return -1;
@@ -233,7 +236,7 @@ proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
 /* Async-signal-safe calls alone. */
 static void
 become(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd)
+    const int keep[], size_t nkeep, int fail_fd, pid_t parent)
 {
 	struct {
 		char	 what;
@@ -245,6 +248,8 @@ become(const char *path, char *const argv[], char *const envp[],
 	sigq_forget();
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);		/* too late to be told */
 	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
 		while (nkeep-- > 0)
 			fcntl(keep[nkeep], F_SETFD, 0);
@@ -264,11 +269,11 @@ pid_t
 proc_fork_exec(const char *path, char *const argv[], char *const envp[],
     const int keep[], size_t nkeep, int fail_fd)
 {
-	pid_t	 pid;
+	pid_t	 parent = getpid(), pid;
 
 	proc_hold_signals();
 	if ((pid = fork()) == 0)
-		become(path, argv, envp, keep, nkeep, fail_fd);
+		become(path, argv, envp, keep, nkeep, fail_fd, parent);
 	proc_release_signals();
 	if (pid != -1)
 		setpgid(pid, pid);

@@ -103,6 +103,8 @@ void
 report_exit(const struct report *report, const struct child_info *child,
     const struct proc_death *death)
 {
+	const struct entry	*entry = roster_at(report->roster,
+				    child->cell);
 	bool			 asked = child->why != WHY_NONE &&
 				    child->why != WHY_WATCHDOG;
 	struct log_field	 code = log_int("code", death->code);
@@ -120,7 +122,9 @@ report_exit(const struct report *report, const struct child_info *child,
 	    log_us("age", age_us(report, child)),
 	    log_str("why", child->why != WHY_NONE ?
 	    pool_why_name(child->why) : NULL),
-	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss));
+	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss),
+	    log_str("status", entry->status), log_str("error",
+	    entry->error == 0 ? NULL : strerrordesc_np(entry->error)));
 }
 
 void

@@ -25,7 +25,8 @@ ping(struct server *s)
 	server_expect(s, "log.reopened");
 	kill(s->pid, SIGUSR1);
 	if (!server_await(s, PING_MS))
-		fail("%s gave no answer to USR1:\n%.2000s", s->side == MUSTER ? "muster" : "bare", s->text);
+		fail("%s gave no answer to USR1:\n%.2000s",
+		    s->side == MUSTER ? "muster" : "bare", s->text);
 	return now_ms() - t0;
 }
 

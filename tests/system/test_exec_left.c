@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +98,28 @@ Test(exec_left, orphans_are_reaped_without_a_word)
 	    rig_count(&r) == 2));
 	cr_expect(!rig_log_says(&r, "worker.died"));
 	cr_expect(!rig_log_says(&r, "leftover.killed"));
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
+/* Nobody can tell whose it is: it is let be, and reaped when it ends. */
+Test(exec_left, one_that_hides_where_it_comes_from_is_only_reaped)
+{
+	pid_t hidden;
+
+	start_with(exec_script("s", "#!/bin/sh\n"
+	    "(setsid env -i sh -c 'echo $$ >%s/hidden.new; mv %s/hidden.new "
+	    "%s/hidden; exec sleep 300' >/dev/null 2>&1 &)\n"
+	    "exec %s serve\n", rig_path(""), rig_path(""), rig_path(""),
+	    exec_mis()));
+	hidden = pid_in("hidden");
+	rig_kill_worker(&r, 0, SIGKILL);
+	rig_kill_worker(&r, 1, SIGKILL);
+	cr_assert(eventually(rig_log_count(&r, "worker.ready") >= 4));
+	rig_signal(&r, SIGCHLD);
+	cr_expect(always_ms(look_alive(hidden), 150));
+	cr_assert_eq(kill(hidden, SIGKILL), 0);
+	cr_expect(eventually(look_zombies(r.pid) == 0 &&
+	    !look_alive(hidden)));
 	cr_expect_eq(rig_stop(&r), 0);
 }
 

@@ -20,22 +20,19 @@ Test(programs, name##_loses_nothing_while_scaled_reloaded_and_stopped)	\
 
 /* ---- Python */
 
-/* Its READY=1 comes before its worker has booted, whose TERM is then lost. */
+/* Its READY=1 comes before its worker has booted, so the preset waits. */
 LIFE(gunicorn,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
-    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "wsgi:app" },
     .close_only = true)
 
 LIFE(gunicorn_with_threads,
     .needs = { "/usr/bin/gunicorn" }, .preset = "gunicorn",
-    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k", "gthread",
 	"--threads", "4", "wsgi:app" })
 
 LIFE(gunicorn_with_uvicorn,
     .needs = { "/usr/bin/gunicorn", "/usr/bin/uvicorn" },
-    .set = { "worker.ready=alive:2s" },
     .preset = "gunicorn",
     .command = { "/usr/bin/gunicorn", "-w", "1", "-k",
 	"uvicorn.workers.UvicornWorker", "asgi:app" },
@@ -79,10 +76,9 @@ LIFE(pythons_http_server,
     .command = { "/usr/bin/python3", "@FIX@/http_server.py" },
     .close_only = true)
 
-/* Its READY=1 comes before it heeds the HUP that is to stop it. */
+/* Its READY=1 comes before it heeds HUP, so the preset waits. */
 LIFE(uwsgi,
     .needs = { "/usr/bin/uwsgi" }, .preset = "uwsgi",
-    .set = { "worker.ready=alive:1s" },
     .command = { "/usr/bin/uwsgi", "--plugin", "python3", "--protocol",
 	"http", "--wsgi-file", "@FIX@/wsgi.py" },
     .close_only = true)
@@ -113,10 +109,9 @@ LIFE(puma_bound_to_activated_sockets,
 	"@FIX@/config.ru" },
     .cuts = 4)
 
-/* A QUIT that comes while it boots is lost. */
+/* A QUIT that comes while it boots is lost, so the preset waits. */
 LIFE(unicorn,
     .needs = { "/usr/bin/unicorn" }, .preset = "unicorn",
-    .set = { "worker.ready=alive:2s" },
     .command = { "/usr/bin/unicorn", "-l", "{addr:0}", "@FIX@/config.ru" },
     .close_only = true)
 

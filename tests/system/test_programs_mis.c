@@ -106,9 +106,11 @@ Test(mis, one_that_is_never_ready_is_given_up_after_ready_timeout)
 	cr_expect(rig_log_says(&r, "worker.late"));
 }
 
-Test(mis, one_that_gives_its_errno_is_one_that_failed)
+Test(mis, why_it_cannot_go_on_is_told_with_its_end)
 {
 	cr_expect_eq(fails_at_start("errno", NULL, "worker.ready=notify"), 75);
+	cr_expect(rig_log_says(&r, "worker.died code=1 "
+	    "status=\"no permission\" error=\"Permission denied\""));
 }
 
 /* ---- that cannot be executed */

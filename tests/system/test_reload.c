@@ -41,7 +41,7 @@ Test(reload, replaces_every_worker_by_a_new_one)
 	rig_await_workers(&r, 3);
 	for (int slot = 0; slot < 3; slot++)
 		cr_expect_eq(reload_generation(&r, slot), 2);
-	cr_expect_eq(rig_log_count(&r, "worker.exit gen=1"), 3);
+	cr_expect(eventually(rig_log_count(&r, "worker.exit gen=1") == 3));
 	cr_expect(!rig_log_says(&r, "worker.died"));
 	serves();
 	cr_expect_eq(rig_stop(&r), 0);

@@ -143,6 +143,51 @@ Test(reload_broken, one_that_listens_elsewhere_and_says_nothing)
 	    "command = @MIS@ own-port\n", "127.0.0.1:");
 }
 
+/* A port of its own is no fault: it is waited for. */
+Test(reload_broken, one_that_comes_to_its_socket_later_is_good)
+{
+	struct exact *load;
+
+	reload_start(&r, PROGRAM);
+	rig_await_workers(&r, 2);
+	load = reload_load(r.addr, false);
+	reload_write(ECHO "[worker]\nready = notify\n"
+	    "command = @MIS@ port-first 700\n");
+	reload_succeeds(&r);
+	rig_await_workers(&r, 2);
+	cr_expect_geq(rig_log_ms(&r, "reload.done", "took"), 600);
+	cr_expect(!rig_log_says(&r, "worker.unused"));
+	reload_unload(load, "from one to the other");
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
+/* Nobody needs its socket: as it has been all the time. */
+Test(reload_broken, one_that_never_used_its_socket_is_good)
+{
+	reload_start(&r, ECHO "[worker]\nready = notify\n"
+	    "command = @MIS@ own-port\n");
+	rig_await_workers(&r, 2);
+	reload_succeeds(&r);
+	rig_await_workers(&r, 2);
+	cr_expect_lt(rig_log_ms(&r, "reload.done", "took"), 3000);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
+/* Words are those of who failed, not of who failed before. */
+Test(reload_broken, reasons_are_each_ones_own)
+{
+	reload_start(&r, PROGRAM);
+	rig_await_workers(&r, 2);
+	reload_write(ECHO "[worker]\nready = notify\n"
+	    "command = /bin/sh -c 'echo no database here >&2; exit 7'\n");
+	is_told("exit code 7: no database here");
+	reload_write(ECHO "[worker]\nready = notify\ncapture_output = no\n"
+	    "command = @MIS@ exit 3\n");
+	is_told("exit code 3");
+	cr_expect_null(strstr(rig_log_line(&r, "reload.failed"), "database"));
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 Test(reload_broken, a_program_in_the_place_of_an_app)
 {
 	fails(ECHO, ECHO "[worker]\nready = notify\n"
@@ -166,7 +211,7 @@ Test(reload_broken, new_addresses_and_numbers_are_taken_back)
 	rig_await_workers(&r, 2);
 	load = reload_load(r.addr, false);
 	reload_write("[listen]\nbind = unix:%s\n[pool]\nworkers = 6\n"
-	    "surge = 3\n[worker]\nready = notify\ncommand = @MIS@ exit 3\n",
+	    "max_workers = 6\nsurge = 3\n[worker]\nready = notify\ncommand = @MIS@ exit 3\n",
 	    rig_path("sock"));
 	is_told("exit code 3");
 	rig_await_workers(&r, 2);
@@ -174,6 +219,8 @@ Test(reload_broken, new_addresses_and_numbers_are_taken_back)
 	cr_expect(eventually(access(rig_path("sock"), F_OK) != 0));
 	cr_expect(rig_log_says(&r, "listen.closed"));
 	reload_unload(load, "an address that came and went");
+	rig_queue(&r, 6);	/* more than the other one let be */
+	rig_await_workers(&r, 8);
 	cr_expect_eq(rig_stop(&r), 0);
 }
 

@@ -225,7 +225,7 @@ Test(reload_during, many_die)
 	rig_await_workers(&r, 24);
 	reload_succeeds(&r);
 	rig_await_workers(&r, 24);
-	cr_expect_eq(look_zombies(r.pid), 0);
+	cr_expect(eventually(look_zombies(r.pid) == 0));
 	reload_serves(&r);
 	cr_expect_eq(rig_stop(&r), 0);
 }

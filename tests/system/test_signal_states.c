@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <criterion/criterion.h>	/* first: the next undoes its macros */
 #include <criterion/parameterized.h>
 
 #include "tests/system/client.h"
@@ -430,6 +431,7 @@ expect_cell(const struct row *row, enum state state)
 	const struct outcome *outcome = &row->in[state];
 	const char *over = states[state].over;
 	int before;
+	pid_t left;
 
 	states[state].enter();
 	before = said(outcome->says);
@@ -449,7 +451,11 @@ expect_cell(const struct row *row, enum state state)
 		return;
 	}
 	cr_expect_eq(rig_exit_code(&r), outcome->code);
-	cr_expect(eventually(exec_all_gone()), "something is left");
+	if (!eventually(exec_all_gone())) {
+		look_descendants(getpid(), &left, 1);
+		cr_expect_fail("left: %d %s", (int)left,
+		    look_file(left, "cmdline"));
+	}
 }
 
 /* ---- one test a cell */
@@ -463,9 +469,7 @@ ParameterizedTestParameters(signal_states, each)
 	return cr_make_param_array(int, cells, ROWS * STATES);
 }
 
-/* A suite's .init does not reach tests with parameters. */
-ParameterizedTest(int *cell, signal_states, each, .init = rig_setup,
-    .fini = rig_cleanup)
+ParameterizedTest(int *cell, signal_states, each)
 {
 	const struct row *row = &rows[(size_t)*cell / STATES];
 	enum state state = (enum state)((size_t)*cell % STATES);
@@ -477,4 +481,20 @@ ParameterizedTest(int *cell, signal_states, each, .init = rig_setup,
 	    row->value != 0 ? " with a value" : "");
 	fprintf(stderr, "%s while %s\n", name, state_names[state]);
 	expect_cell(row, state);
+}
+
+/* It must not take the state of another for none, and begin as a master. */
+Test(signal_states, a_trial_in_a_child_of_a_script_is_no_second_master)
+{
+	copy_binary();
+	enter_running();
+	exec_script("muster", "#!/bin/sh\n%s \"$@\"\nexit $?\n",
+	    rig_path("real"));
+	rig_signal(&r, SIGUSR2);
+	rig_await_log(&r, "upgrade.failed");
+	cr_expect_not_null(strstr(rig_log_line(&r, "upgrade.failed"),
+	    "the state is that of pid"), "%s", rig_log_line(&r, "upgrade.failed"));
+	cr_expect_eq(rig_log_count(&r, "master.start"), 1);
+	cr_expect_eq(rig_log_count(&r, "listen.open"), 1);
+	cr_expect_eq(rig_stop(&r), 0);
 }

@@ -57,12 +57,12 @@ expect_none_lost(void)
 }
 
 static void
-upgrade_under_load(const char *old)
+upgrade_under_load(const char *old, int requests)
 {
 	uint64_t before = answered();
 
 	for (int i = 0; i < UPGRADES || answered() - before <
-	    (uint64_t)rig_soak(REQUESTS); i++) {
+	    (uint64_t)rig_soak(requests); i++) {
 		anew_install(i % 2 == 0 ? ANEW_NEXT : NULL);
 		anew_upgrade(&r, i % 2 == 0 ? "9.9.9" : old);
 	}
@@ -89,7 +89,7 @@ loses_nothing(const char *accept, const char *bind)
 	clients[0] = ask(false);
 	clients[1] = ask(true);
 	cr_assert(eventually(answered() > 100));
-	upgrade_under_load(version());
+	upgrade_under_load(version(), REQUESTS);
 	rig_await_workers(&r, 4);
 	cr_expect_eq(rig_stop(&r), 0);
 }
@@ -121,7 +121,7 @@ Test(upgrade_load, loses_nothing_of_programs)
 	rig_start(&r, "-w", "4", NOTIFY, "--", exec_mis(), "serve", NULL);
 	clients[0] = ask(false);
 	cr_assert(eventually(answered() > 100));
-	upgrade_under_load(version());
+	upgrade_under_load(version(), REQUESTS / 4);
 	cr_expect_eq(rig_log_count(&r, "worker.start"), 4);
 	cr_expect_eq(rig_stop(&r), 0);
 }
