@@ -173,11 +173,21 @@ Test(heal, a_daemon_with_a_pidfile)
 
 /* ---- signals around a crash */
 
-/* Stopped, all of it waits for the same moment. */
+/*
+ * Stopped, all of it waits for the same moment. But not before it stands: a
+ * signal that comes first may be delivered, and its handler not have begun.
+ */
+static void
+stand_still(void)
+{
+	rig_signal(&r, SIGSTOP);
+	cr_assert(eventually(look_state(r.pid) == 'T'));
+}
+
 Test(heal, a_term_right_before_the_crash_is_not_lost)
 {
 	rig_start(&r, "-w", "2", NULL);
-	rig_signal(&r, SIGSTOP);
+	stand_still();
 	rig_signal(&r, SIGTERM);
 	rig_signal(&r, SIGSEGV);
 	rig_signal(&r, SIGCONT);
@@ -192,7 +202,7 @@ Test(heal, a_worker_that_died_meanwhile_is_replaced)
 
 	rig_start(&r, "-w", "3", NULL);
 	rig_workers(&r, pids);
-	rig_signal(&r, SIGSTOP);
+	stand_still();
 	kill(pids[1], SIGKILL);
 	rig_signal(&r, SIGSEGV);
 	rig_signal(&r, SIGCONT);
