@@ -1,5 +1,3 @@
-#include "master/master.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,6 +20,7 @@
 #include "master/heal.h"
 #include "master/keep.h"
 #include "master/logs.h"
+#include "master/master_priv.h"
 #include "master/mirror.h"
 #include "master/options.h"
 #include "master/orders.h"
@@ -42,223 +41,16 @@
 /* A deadline this far behind says that the pool does not get its turn. */
 #define OVERDUE_MS		5000
 
-struct master {
-	struct master_parts	 p;
-	struct event_base	*base;
-	struct event		*signals;
-	struct event		*slow;		/* until the pool is ready */
-	struct event		*become;	/* the binary that was tried */
-	struct supervise	*supervise;
-	struct systemd		*systemd;	/* or NULL */
-	struct store		*store;		/* or NULL */
-	struct upgrade		*upgrade;
-	char			*proven;	/* owned; its version, until then */
-	bool			 gives_up;	/* crashed too often */
-	bool			 over;		/* the pool has ended */
-	struct crash_saved	 crash;		/* the last; nr 0: none */
-	struct crash_saved	 untold[CRASHES];
-	size_t			 nuntold;
-	int64_t			 stop_ms;	/* asked to stop, or -1 */
-};
-
-static const struct conf *
-conf_now(const struct master *m)
+const struct conf *
+master_conf(const struct master *m)
 {
 	return generations_now(m->p.generations)->conf;
 }
 
-static bool
-running(const struct master *m)
+bool
+master_running(const struct master *m)
 {
 	return pool_phase(supervise_pool(m->supervise)) == POOL_RUNNING;
-}
-
-/* ---- wishes */
-
-static void
-request_stop(struct master *m, bool fast)
-{
-	struct pool	*pool = supervise_pool(m->supervise);
-
-	fast = fast || pool_phase(pool) != POOL_RUNNING;
-	if (m->stop_ms == -1)
-		m->stop_ms = clock_now_ms();
-	log_event(EV_POOL_STOP, log_str("mode", fast ? "fast" : "graceful"),
-	    log_int("workers", pool_live(pool)),
-	    log_ms("delay", fast ? 0 : conf_now(m)->worker.stop_delay));
-	systemd_stopping(m->systemd);
-	reload_forget(supervise_reload(m->supervise));
-	pool_stop(pool, fast, clock_now_ms());
-}
-
-static void
-request_scale(struct master *m, int64_t delta)
-{
-	struct pool		*pool = supervise_pool(m->supervise);
-	struct pool_scaled	 scaled;
-	const char		*msg = NULL;
-
-	if (delta < 0 && conf_now(m)->pool.cull == CULL_IDLEST)
-		supervise_count_active(m->supervise);
-	scaled = pool_scale(pool, delta, clock_now_ms());
-	if (scaled.ignored)
-		msg = pool_phase(pool) == POOL_RUNNING ? "drained: ignored" :
-		    "stopping: ignored";
-	else if (scaled.asked > scaled.to)
-		msg = "max_workers allows no more";
-	else if (scaled.asked < scaled.to)
-		msg = "min_workers allows no fewer";
-	log_event(EV_POOL_SCALE, log_int("from", scaled.from),
-	    log_int("to", scaled.to), log_int("asked", scaled.asked),
-	    log_str("msg", msg));
-}
-
-static void
-request_reopen(const struct master *m)
-{
-	const char	*path = conf_now(m)->master.log;
-	struct err	 err;
-
-	if (log_reopen(&err) == -1)
-		log_event(EV_LOG_FAILED, log_str("path", path),
-		    log_str("error", err.text));
-	else
-		log_event(EV_LOG_REOPENED, log_str("path", path));
-	supervise_reopen(m->supervise);
-}
-
-static void
-request_drain(struct master *m)
-{
-	struct pool	*pool = supervise_pool(m->supervise);
-
-	log_event(EV_POOL_DRAIN, log_int("workers", pool_live(pool)));
-	pool_drain(pool);
-}
-
-static void
-request_reload(struct master *m)
-{
-	if (running(m))
-		reload_request(supervise_reload(m->supervise), "signal");
-	else
-		log_event(EV_RELOAD_FAILED, log_str("why", "signal"),
-		    log_str("msg", "stopping: ignored"));
-}
-
-/* First a trial; on_tried() goes on. */
-static void
-request_upgrade(struct master *m)
-{
-	struct err	 err;
-
-	if (!running(m))
-		err_set(&err, "stopping: ignored");
-	else if (upgrade_running(m->upgrade) || m->proven != NULL)
-		err_set(&err, "another one is being tried: ignored");
-	else if (upgrade_start(m->upgrade, NULL,
-	    conf_now(m)->worker.upgrade_timeout, &err) == 0) {
-		log_event(EV_UPGRADE_TRIAL, log_str("path", heal_path()),
-		    log_int("pid", upgrade_pid(m->upgrade)));
-		return;
-	}
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", err.text));
-}
-
-void
-master_request(struct master *m, enum wish wish, int64_t arg)
-{
-	switch (wish) {
-	case WISH_FAST_STOP:
-	case WISH_STOP:
-		request_stop(m, wish == WISH_FAST_STOP);
-		break;
-	case WISH_SCALE:
-		request_scale(m, arg);
-		break;
-	case WISH_REOPEN:
-		request_reopen(m);
-		break;
-	case WISH_DRAIN:
-		request_drain(m);
-		break;
-	case WISH_RELOAD:
-		request_reload(m);
-		break;
-	case WISH_UPGRADE:
-		request_upgrade(m);
-		break;
-	}
-}
-
-/* ---- upgrade */
-
-static void
-upgrade_failed(const char *why)
-{
-	log_event(EV_UPGRADE_FAILED, log_str("path", heal_path()),
-	    log_str("msg", why));
-}
-
-/*
- * It ended among other children, in the middle of a turn that has more to do:
- * a wish that was taken and not acted on would be lost with this image.
- */
-static void
-on_tried(void *arg, const char *version, const char *why)
-{
-	struct master	*m = arg;
-
-	if (version == NULL) {
-		upgrade_failed(why);
-		return;
-	}
-	free(m->proven);
-	m->proven = xstrdup(version);
-	event_active(m->become, 0, 0);
-}
-
-/*
- * The new binary could go on from here: let it. All that happened so far is
- * written down at the end of a turn, and this is the last one.
- */
-static void
-become(struct master *m, struct err *err)
-{
-	struct setup_master	*figures = m->p.figures;
-
-	supervise_run(m->supervise);
-	log_event(EV_UPGRADE_EXEC, log_str("path", heal_path()),
-	    log_str("version", m->proven));
-	figures->exec_ms = clock_now_ms();
-	figures->reload_wanted =
-	    reload_preparing(supervise_reload(m->supervise));
-	if (supervise_write_down(m->supervise))
-		upgrade_exec(m->p.mirror, NULL, err);
-	else
-		err_set(err, "the state could not be written down whole");
-	/* Still here. The reload goes on as it was. */
-	figures->reload_wanted = 0;
-	figures->exec_ms = 0;
-	supervise_write_down(m->supervise);
-}
-
-static void
-on_become(evutil_socket_t fd, short what, void *arg)
-{
-	struct master	*m = arg;
-	struct err	 err;
-
-	(void)fd;
-	(void)what;
-	if (running(m))
-		become(m, &err);
-	else
-		err_set(&err, "stopping");
-	upgrade_failed(err.text);
-	free(m->proven);
-	m->proven = NULL;
 }
 
 /* ---- signals */
@@ -308,7 +100,7 @@ static void
 on_signals(evutil_socket_t fd, short what, void *arg)
 {
 	struct master		*m = arg;
-	struct orders_context	 context = { conf_now(m)->signals,
+	struct orders_context	 context = { master_conf(m)->signals,
 				    m->p.figures->had_terminal, has_terminal };
 	struct orders		 orders;
 
@@ -334,8 +126,8 @@ on_ready(void *arg)
 	if (m->p.parent == NULL)
 		return;
 	/* A daemon's stderr ends. */
-	if (strcmp(conf_now(m)->master.log, "stderr") == 0)
-		logs_open(conf_now(m), true, &err);
+	if (strcmp(master_conf(m)->master.log, "stderr") == 0)
+		logs_open(master_conf(m), true, &err);
 	daemon_ready(m->p.parent);
 	m->p.parent = NULL;
 	m->p.figures->daemon_fd = -1;
@@ -351,7 +143,7 @@ static void
 on_changed(void *arg)
 {
 	struct master		*m = arg;
-	const enum effect	*effects = conf_now(m)->signals;
+	const enum effect	*effects = master_conf(m)->signals;
 	uint32_t		 stops = 0;
 	int			 kind;
 
@@ -384,6 +176,14 @@ on_stranger(void *arg, pid_t pid, const struct proc_death *death)
 		return true;
 	}
 	return upgrade_exited(m->upgrade, pid, death);
+}
+
+static void
+on_become(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	master_become(arg);
 }
 
 /* Does the pool get its turn? What becomes of workers is not judged. */
@@ -436,35 +236,13 @@ make_parts(struct master *m, struct err *err)
 	if ((m->supervise = supervise_new(&parts, err)) == NULL)
 		return -1;
 	m->upgrade = upgrade_new(m->base, PRIORITY_FACTS, m->p.mirror,
-	    on_tried, m);
+	    master_tried, m);
 	m->slow = event_new(m->base, -1, EV_PERSIST, on_slow, m);
 	m->become = evtimer_new(m->base, on_become, m);
 	if (m->slow == NULL || m->become == NULL ||
 	    event_priority_set(m->become, PRIORITY_FACTS) == -1)
 		return err_set(err, "cannot make the master's timers");
 	return watch_signals(m, err);
-}
-
-/*
- * All that nobody was told of: an image may crash before it can tell. They are
- * told once it is written down that they are.
- */
-static void
-note_crashes(struct master *m)
-{
-	const struct saved		*saved = m->p.saved;
-	const struct crash_saved	*crash;
-	size_t				 i;
-
-	for (i = 0; i < saved->ncrashes; i++) {
-		crash = &saved->crashes[i];
-		m->crash = *crash;
-		if (crash->nr <= m->p.figures->crashes)
-			continue;
-		m->p.figures->crashes = (uint32_t)crash->nr;
-		if (crash->novice == 0)		/* else: say_back() */
-			m->untold[m->nuntold++] = *crash;
-	}
 }
 
 struct master *
@@ -501,7 +279,7 @@ master_new(const struct master_parts *parts, struct err *err)
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
 	if (parts->saved != NULL) {
-		note_crashes(m);
+		master_note_crashes(m);
 		supervise_take_stock(m->supervise);
 	}
 	if (parts->survivors != NULL)
@@ -546,23 +324,6 @@ exit_code(const struct master *m)
 	return pool_killed_any(pool) ? EXIT_KILLED : 0;
 }
 
-/* The image before us was to be our successor, and could not go on. */
-static void
-say_back(const struct master *m)
-{
-	struct heal_origin	 origin = heal_origin();
-	struct err		 err;
-
-	if (origin.why[0] != '\0')
-		err_set(&err, "it could not go on, we are back: %s",
-		    origin.why);
-	else
-		err_set(&err, "it crashed (SIG%s) before it could go on, we "
-		    "are back", sigabbrev_np(m->crash.signal) == NULL ? "?" :
-		    sigabbrev_np(m->crash.signal));
-	upgrade_failed(err.text);
-}
-
 /*
  * Workers of the image before us that run its code. Those of a drained pool
  * come with the next reload, which is not this one.
@@ -570,41 +331,8 @@ say_back(const struct master *m)
 static bool
 has_old_workers(const struct master *m)
 {
-	return !conf_is_program(conf_now(m)) &&
+	return !conf_is_program(master_conf(m)) &&
 	    !pool_drained(supervise_pool(m->supervise));
-}
-
-/*
- * Did an upgrade bring us here? Also when we crashed right after we had taken
- * over, and could tell nobody.
- */
-static bool
-is_upgraded(const struct master *m)
-{
-	return m->p.how == HEAL_UPGRADE ||
-	    (m->p.how == HEAL_CRASH && m->p.figures->exec_ms != 0);
-}
-
-static void
-say_origin(const struct master *m)
-{
-	int	 live = pool_live(supervise_pool(m->supervise));
-	size_t	 i;
-
-	if (m->p.how == HEAL_FRESH)
-		log_event(EV_MASTER_START, log_int("pid", getpid()),
-		    log_str("version", MUSTER_VERSION),
-		    log_str("name", conf_now(m)->master.name),
-		    log_int("workers", conf_now(m)->pool.workers));
-	for (i = 0; i < m->nuntold; i++)
-		crash_report(&m->untold[i], live);
-	if (m->p.how == HEAL_BACK)
-		say_back(m);
-	if (is_upgraded(m))
-		log_event(EV_UPGRADE_DONE, log_int("pid", getpid()),
-		    log_str("version", MUSTER_VERSION),
-		    log_int("workers", live), log_ms("away",
-		    clock_now_ms() - m->p.figures->exec_ms));
 }
 
 /* How we came to be says what is to be done first. */
@@ -614,9 +342,9 @@ begin(struct master *m)
 	const struct timeval	 slow = clock_timeval(SLOW_MS);
 	struct setup_master	*figures = m->p.figures;
 	bool			 wanted = figures->reload_wanted != 0;
-	bool			 renew = is_upgraded(m) && has_old_workers(m);
+	bool			 renew = master_upgraded(m) && has_old_workers(m);
 
-	say_origin(m);
+	master_say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
 	/* Signals that the image before us counted may have no record left. */
@@ -627,7 +355,7 @@ begin(struct master *m)
 	figures->exec_ms = 0;
 	supervise_write_down(m->supervise);
 	if (m->gives_up)
-		request_stop(m, false);
+		master_request(m, WISH_STOP, 0);
 	else if (wanted || renew)
 		reload_request(supervise_reload(m->supervise),
 		    wanted ? "signal" : "upgrade");
