@@ -47,8 +47,9 @@ int			 listeners_resolvable(const struct conf *conf,
  * names are resolved here, and may block. Uses LISTEN_FDS (sd_listen_fds(3))
  * when conf gives no bind, closes those sockets with a warning when it does,
  * and unsets the variables. What was found before (below; or NULL), and what
- * the service manager kept for us, is used where conf asks for its address. Applied, see listeners_apply(). All or
- * nothing: NULL with err, which names the address.
+ * the service manager kept for us, is used where conf asks for its address.
+ * Applied, see listeners_apply(). All or nothing: NULL with err, which names
+ * the address.
  */
 struct listener_set	*listeners_open(const struct conf *conf,
 			    const struct listener_set *found, struct err *err);

@@ -112,8 +112,8 @@ read_one(struct mailbox *box)
 	struct dgram	 got;
 	bool		 wary = box->wary, looked;
 
-	if (!(wary ? dgram_read : dgram_peek)(box->fd, text, sizeof(text),
-	    &got))
+	if (wary ? !dgram_read(box->fd, text, sizeof(text), &got) :
+	    !dgram_peek(box->fd, text, sizeof(text), &got))
 		return 0;
 	box->wary = false;
 	looked = judge(box, &got, text);

@@ -81,7 +81,7 @@ add_own(struct env *env, const char *name, size_t len)
 	size_t	 name_len = strlen(name);
 	char	*var = xcalloc(1, name_len + 1 + len);
 
-	memcpy(var, name, name_len);
+	memcpy(var, name, name_len + 1);
 	var[name_len] = '=';
 	env_unset(env, name);
 	env->own = grow(env->own, &env->own_room, env->nown);

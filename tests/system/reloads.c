@@ -11,7 +11,7 @@
 
 #define CLIENTS	6
 
-static void
+static void __attribute__((format(printf, 1, 0)))
 write_text(const char *fmt, va_list ap)
 {
 	static char plain[8192], text[16384];

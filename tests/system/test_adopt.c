@@ -1,8 +1,6 @@
 /*
- * muster --adopt, after a kill of the master: the survivors' sockets never
- * close, nobody who waits in them is lost, and all survivors are replaced. The
- * survivors are the test's children then, so that a master's own children are
- * exactly the workers that it started itself.
+ * muster --adopt, after a kill of the master. The survivors are the test's
+ * children then, so that a master's own are those that it started itself.
  */
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -13,33 +11,19 @@
 #include <unistd.h>
 
 #include "tests/system/client.h"
+#include "tests/system/exec.h"
 #include "tests/system/look.h"
 #include "tests/system/net.h"
 #include "tests/system/programs.h"
 
 TestSuite(adopt, .init = rig_setup, .fini = rig_cleanup, .timeout = 90);
 
-#define SET(text)	"-s", text
 #define SERVE		SET("worker.on_master_death=serve")
-/* Ready at once when it says so; one that never does stays as it is. */
-#define NOTIFY		SET("worker.ready=notify")
 #define ECHO		"--", "/usr/bin/python3", program_text("@FIX@/echo.py")
 
 static struct rig old, new;
 static pid_t survivors[RIG_MAX];
 static int count;
-
-static const char *
-mis(void)
-{
-	static char path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 8);
-
-	cr_assert_gt(len, 0);
-	path[len] = '\0';
-	strcpy(strrchr(path, '/') + 1, "mis");
-	return path;
-}
 
 static const char *
 name(void)
@@ -128,8 +112,6 @@ adopt(void)
 	rig_start(&new, "--adopt", "-n", name(), "-w", "2", "-b", old.addr,
 	    SERVE, NULL);
 }
-
-/* ---- the plain way */
 
 Test(adopt, built_in_workers_are_replaced_and_nobody_is_lost)
 {
@@ -338,11 +320,11 @@ Test(adopt, where_each_slot_had_a_socket_nobody_is_lost_either)
 Test(adopt, workers_without_any_socket_are_known_by_their_name)
 {
 	rig_start(&old, "-n", name(), "-w", "2", SERVE, "-b", "none", NOTIFY,
-	    "--", mis(), "serve", NULL);
+	    "--", exec_mis(), "serve", NULL);
 	rig_await_workers(&old, 2);
 	kill_master(&old);
 	rig_start(&new, "--adopt", "-n", name(), "-w", "2", SERVE, "-b",
-	    "none", NOTIFY, "--", mis(), "serve", NULL);
+	    "none", NOTIFY, "--", exec_mis(), "serve", NULL);
 	await_replaced(&new, 2);
 	cr_expect_eq(rig_stop(&new), 0);
 }
@@ -424,12 +406,12 @@ has_successor(void)
 static void
 adopt_for_long(void)
 {
-	rig_start(&old, "-n", name(), "-w", "2", SERVE, NOTIFY, "--", mis(),
+	rig_start(&old, "-n", name(), "-w", "2", SERVE, NOTIFY, "--", exec_mis(),
 	    "serve", NULL);
 	rig_await_workers(&old, 2);
 	kill_master(&old);
 	rig_start(&new, "--adopt", "-n", name(), "-w", "2", "-b", old.addr,
-	    SERVE, NOTIFY, "--", mis(), "silent", NULL);
+	    SERVE, NOTIFY, "--", exec_mis(), "silent", NULL);
 	if (!eventually(has_successor()))
 		rig_fail(&new, "no successor was started");
 	cr_expect_eq(alive(), 2);
@@ -459,12 +441,12 @@ Test(adopt, a_stop_stops_the_survivors_too)
 
 Test(adopt, a_survivor_that_does_not_stop_is_killed)
 {
-	rig_start(&old, "-n", name(), "-w", "1", SERVE, NOTIFY, "--", mis(),
+	rig_start(&old, "-n", name(), "-w", "1", SERVE, NOTIFY, "--", exec_mis(),
 	    "ignore-term", NULL);
 	rig_await_workers(&old, 1);
 	kill_master(&old);
 	rig_start(&new, "--adopt", "-n", name(), "-w", "1", "-b", old.addr,
-	    NOTIFY, SET("worker.graceful_timeout=200ms"), "--", mis(),
+	    NOTIFY, SET("worker.graceful_timeout=200ms"), "--", exec_mis(),
 	    "serve", NULL);
 	await_replaced(&new, 1);
 	cr_expect(rig_log_says(&new, "worker.kill"));
@@ -501,7 +483,7 @@ Test(adopt, killed_while_it_adopts_all_are_adopted)
 	survivors[count++] = first[1];
 	cr_expect_eq(count, 3);
 	rig_start(&third, "--adopt", "-n", name(), "-w", "2", "-b", old.addr,
-	    NOTIFY, "--", mis(), "serve", NULL);
+	    NOTIFY, "--", exec_mis(), "serve", NULL);
 	cr_expect_eq(rig_log_count(&third, "survivor.found"), 3);
 	await_replaced(&third, 2);
 	answers(old.addr);
@@ -602,13 +584,13 @@ Test(adopt, a_daemon_adopts_what_a_daemon_left)
 	old.log = logs[0];
 	new.log = logs[1];
 	cr_assert_eq(rig_run(&old, "-d", "-n", name(), "-p", pid, "-b",
-	    "127.0.0.1:0", SERVE, NOTIFY, SET(set[0]), "--", mis(), "serve",
+	    "127.0.0.1:0", SERVE, NOTIFY, SET(set[0]), "--", exec_mis(), "serve",
 	    NULL), 0);
 	follow_daemon(&old, pid);
 	rig_await_workers(&old, 2);
 	kill_master(&old);
 	cr_assert_eq(rig_run(&new, "-d", "--adopt", "-n", name(), "-p", pid,
-	    "-b", old.addr, SERVE, NOTIFY, SET(set[1]), "--", mis(), "serve",
+	    "-b", old.addr, SERVE, NOTIFY, SET(set[1]), "--", exec_mis(), "serve",
 	    NULL), 0, "%s", rig_read(&new, new.log));
 	follow_daemon(&new, pid);
 	await_replaced(&new, 2);

@@ -45,16 +45,16 @@ struct outcome {
 	int		 code;
 };
 
-#define ENDS(mode)	{ "pool.stop mode=" mode, .end = true }
+#define ENDS(mode)	{ .says = "pool.stop mode=" mode, .end = true }
 #define DIES(signo)	{ .end = true, .code = 128 + (signo) }
-#define SCALES(from, to) { "pool.scale from=" #from " to=" #to, to }
-#define RELOADS		{ "reload.start", 2, .reloads = 1 }
-#define UPGRADES(n)	{ "upgrade.trial", n, .upgrades = 1 }
-#define REOPENS(n)	{ "log.reopened", n }
-#define DRAINS		{ "pool.drain", 0 }
-#define SAYS(says, n)	{ says, n }
-#define NOTHING(n)	{ NULL, n }
-#define IN_A_STOP(says)	{ says, .end = true }
+#define SCALES(from, to) SAYS("pool.scale from=" #from " to=" #to, to)
+#define RELOADS		{ "reload.start", .workers = 2, .reloads = 1 }
+#define UPGRADES(n)	{ "upgrade.trial", .workers = (n), .upgrades = 1 }
+#define REOPENS(n)	SAYS("log.reopened", n)
+#define DRAINS		SAYS("pool.drain", 0)
+#define SAYS(text, n)	{ .says = (text), .workers = (n) }
+#define NOTHING(n)	SAYS(NULL, n)
+#define IN_A_STOP(text)	{ .says = (text), .end = true }
 
 #define STOPS {								\
 	[STARTING] = ENDS("graceful"), [RUNNING] = ENDS("graceful"),	\
@@ -314,15 +314,22 @@ static const struct {
 	int		  reloads, upgrades;	/* that are under way in it */
 	bool		  deaf;		/* as long as it lasts */
 } states[STATES] = {
-	[STARTING] = { enter_starting, "gate", "pool.ready" },
-	[RUNNING] = { enter_running },
-	[DRAINING] = { enter_draining, "gate", "worker.exit" },
-	[DRAINED] = { enter_drained },
-	[RELOADING] = { enter_reloading, "gate", "worker.ready gen=2", 1 },
-	[TRYING] = { enter_trying, "gate", "upgrade.exec", 0, 1 },
-	[TRIED] = { enter_tried, NULL, "upgrade.exec", 0, 1, true },
-	[BECOMING] = { enter_becoming, "door", "upgrade.done", 0, 1, true },
-	[STOPPING] = { enter_stopping, "gate", "worker.exit" },
+	[STARTING] = { .enter = enter_starting, .gate = "gate",
+	    .over = "pool.ready" },
+	[RUNNING] = { .enter = enter_running },
+	[DRAINING] = { .enter = enter_draining, .gate = "gate",
+	    .over = "worker.exit" },
+	[DRAINED] = { .enter = enter_drained },
+	[RELOADING] = { .enter = enter_reloading, .gate = "gate",
+	    .over = "worker.ready gen=2", .reloads = 1 },
+	[TRYING] = { .enter = enter_trying, .gate = "gate",
+	    .over = "upgrade.exec", .upgrades = 1 },
+	[TRIED] = { .enter = enter_tried, .over = "upgrade.exec",
+	    .upgrades = 1, .deaf = true },
+	[BECOMING] = { .enter = enter_becoming, .gate = "door",
+	    .over = "upgrade.done", .upgrades = 1, .deaf = true },
+	[STOPPING] = { .enter = enter_stopping, .gate = "gate",
+	    .over = "worker.exit" },
 };
 
 /* ---- what is looked at */
