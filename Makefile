@@ -100,11 +100,16 @@ TESTED	 = $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit $(TESTBIN)/sim \
 	   $(TESTBIN)/system
 # Built on all processors, unless it was said on how many.
 MANY	 = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
-# The fuzz targets run beside the tests, in what time these leave over.
+# The fuzz targets run beside the tests, in what time these leave over. They
+# have sanitizers of their own.
+ifndef SANITIZE
 BESIDE	 = FUZZ_SECONDS=10 sh tests/fuzz/run build/fuzz
+FUZZED	 = $(FUZZ)
+test: deps-fuzz
+endif
 
-test: deps-test deps-programs deps-fuzz
-	@$(MAKE) --no-print-directory $(MANY) $(TESTED) $(FUZZ)
+test: deps-test deps-programs
+	@$(MAKE) --no-print-directory $(MANY) $(TESTED) $(FUZZED)
 	@$(BESIDE) $(MAKE) --no-print-directory run-tests
 
 # Programs that the tests start, next to the tests; plain, whatever these are.

@@ -35,8 +35,6 @@
 #define SANITIZED	false
 #endif
 
-static char			*program_path;	/* owned */
-
 /* ---- the handler */
 
 static bool
@@ -164,21 +162,6 @@ heal_disarm(void)
 
 /* ---- the start */
 
-static void
-find_path(void)
-{
-	static const char	 gone[] = " (deleted)";
-	char			 path[PATH_MAX];
-	ssize_t			 n;
-
-	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
-	n -= (ssize_t)sizeof(gone) - 1;
-	if (n > 0 && strcmp(path + n, gone) == 0)
-		path[n] = '\0';
-	heal_set_path(path);
-}
-
 static int
 after_exec(struct err *err)
 {
@@ -207,7 +190,7 @@ heal_first(int argc, char **argv, struct err *err)
 	if (capsule_make(argc, argv, environ, err) == -1)
 		return -1;
 	heal_find_origin();
-	find_path();
+	heal_find_path(argc > 0 ? argv[0] : NULL);
 	c = capsule_open();
 	c->own = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	capsule_close();
@@ -229,21 +212,6 @@ char *const *
 heal_environ(void)
 {
 	return capsule.in.on_crash + 1;
-}
-
-const char *
-heal_path(void)
-{
-	return program_path == NULL ? "" : program_path;
-}
-
-void
-heal_set_path(const char *path)
-{
-	char	*copy = xstrdup(path);
-
-	free(program_path);
-	program_path = copy;
 }
 
 /* ---- another image by wish */

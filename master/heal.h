@@ -75,9 +75,10 @@ void		 heal_forget(void);
 char *const	*heal_argv(void);
 char *const	*heal_environ(void);
 /*
- * The program's path when the first image started (proc_pid_exe(5), without
- * " (deleted)"), which an upgrade executes; "" if unknown. After an exec it
- * has to be set from the setup: by then the link may have another name.
+ * The program's path, which an upgrade executes: by which the first image was
+ * started, so that a symbolic link on the way may lead to another one by then;
+ * if that is not known, what we are (proc_pid_exe(5)), or "". After an exec it
+ * has to be set from the setup: how we were started says nothing any more.
  */
 const char	*heal_path(void);
 void		 heal_set_path(const char *path);

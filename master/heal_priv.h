@@ -43,6 +43,9 @@ void		 capsule_close(void);
 
 #define HEAL_VARIABLE	"MUSTER_STATE"
 
+/* heal_path.c: as name, our argv[0], says, if that leads to what we are. */
+void		 heal_find_path(const char *name);
+
 /* Look at the environment, for heal_origin(). */
 void		 heal_find_origin(void);
 extern const char *const	 heal_how_names[HEAL_HOWS];

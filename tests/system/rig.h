@@ -44,7 +44,7 @@ struct rig {
 	char		*text;		/* what rig_read() read */
 };
 
-#define WAIT_MS	10000		/* for what must happen, and soon does */
+#define WAIT_MS	30000		/* for what must happen, and soon does */
 #define RIG_MAX	256		/* workers looked at */
 
 /* Poll a condition until it holds or ms have passed; its last value. */

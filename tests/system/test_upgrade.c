@@ -107,6 +107,20 @@ Test(upgrade, there_and_back_with_the_workers_renewed_one_by_one)
 	cr_expect_eq(access(path, F_OK), -1);
 }
 
+/* A release is put in place by its link: what counts is the name. */
+Test(upgrade, a_link_that_leads_to_another_binary_by_now)
+{
+	anew_install(NULL);
+	cr_assert_eq(symlink("muster", rig_path("current")), 0);
+	setenv("MUSTER", rig_path("current"), 1);
+	rig_start(&r, "-w", "2", NULL);
+	cr_assert_eq(symlink(anew_built(ANEW_NEXT), rig_path("next")), 0);
+	cr_assert_eq(rename(rig_path("next"), rig_path("current")), 0);
+	anew_upgrade(&r, NEXT);
+	anew_expect_well(&r, 2);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 Test(upgrade, programs_are_not_touched)
 {
 	struct anew before;

@@ -53,6 +53,8 @@ begin_upgrade(void)
 	rig_signal(&r, SIGUSR2);
 	if (!eventually(try_gate(&fd) != -1))
 		rig_fail(&r, "it never came to the gate");
+	/* It may be there before its master has said so. */
+	rig_await_log(&r, "upgrade.trial");
 	return fd;
 }
 
