@@ -177,7 +177,8 @@ begin(struct start *s, const struct options *options, struct conf *conf,
 		return EX_OSERR;
 	}
 	/* Now, as all below belongs to the pid that we have then. */
-	if (conf->master.daemon && (s->parent = daemon_start(err)) == NULL)
+	if (conf->master.daemon && ((s->parent = daemon_start(err)) == NULL ||
+	    heal_renew_environ(err) == -1))
 		return EX_OSERR;
 	conf_name_after_pid(conf);
 	sigq_ignore();

@@ -150,6 +150,8 @@ Test(systemd, a_daemon_says_which_process_it_is)
 	setenv("WATCHDOG_USEC", "200000", 1);
 	manager_name_pid(&r, "WATCHDOG_PID");
 	snprintf(set, sizeof(set), "master.log=%s", log);
+	setenv("MUSTER_HEAL", "1", 1);
+	anew_install(NULL);
 	cr_assert_eq(rig_run(&r, "-d", "-b", "127.0.0.1:0", "-p",
 	    rig_path("pid"), "-s", set, NULL), 0);
 	r.log = log;
@@ -159,6 +161,20 @@ Test(systemd, a_daemon_says_which_process_it_is)
 	cr_expect_str_eq(manager_text(manager_at("READY=1", 0)), want);
 	manager_forget();
 	manager_await(&r, "WATCHDOG=1");
+	/* Every image of it is the one that was meant. */
+	anew_crash(&r, SIGSEGV);
+	manager_forget();
+	for (int pings = 0; pings < 2; pings++) {
+		manager_await(&r, "WATCHDOG=1");
+		manager_forget();
+	}
+	anew_install(ANEW_NEXT);
+	anew_upgrade(&r, "9.9.9");
+	manager_forget();
+	for (int pings = 0; pings < 2; pings++) {
+		manager_await(&r, "WATCHDOG=1");
+		manager_forget();
+	}
 	cr_expect_eq(rig_stop(&r), 0);
 	free(log);
 }
