@@ -236,18 +236,25 @@ keepsake_board(struct supervise *s, struct err *err)
 	return 0;
 }
 
+/* A number alone says nothing: a turn that was cut off may have closed it. */
+static const int *
+pair(const int *fds, enum keep_kind kind)
+{
+	return keep_has(fds[0], kind) && keep_has(fds[1], kind) ? fds : NULL;
+}
+
 const int *
 keepsake_inbox(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.inbox_fds;
+	    pair(s->p.saved->setup->master.inbox_fds, KEEP_INBOX);
 }
 
 const int *
 keepsake_life(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.life_fds;
+	    pair(s->p.saved->setup->master.life_fds, KEEP_LIFE);
 }
 
 struct pool *

@@ -275,6 +275,8 @@ master_new(const struct master_parts *parts, struct err *err)
 			master_free(m);
 		return NULL;
 	}
+	if (master_conf(m)->master.daemon && parts->parent == NULL)
+		reload_detached(supervise_reload(m->supervise));
 	m->store = store_new(m->systemd,
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
