@@ -18,6 +18,7 @@
 #include "master/mirror.h"
 #include "master/policy.h"
 #include "master/pool_save.h"
+#include "master/reload.h"
 #include "master/roster.h"
 #include "master/saved.h"
 #include "master/spawn.h"
@@ -58,6 +59,18 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
+/* What a crash would cut off, without any trace but this. */
+static uint32_t
+reload_begun(const struct supervise *s)
+{
+	const char	*why = reload_preparing(s->reload);
+
+	if (why == NULL)
+		return SETUP_NO_RELOAD;
+	return strcmp(why, "upgrade") == 0 ? SETUP_BY_UPGRADE :
+	    SETUP_BY_SIGNAL;
+}
+
 /*
  * The pool comes last: it ends the turn. Only then a cell may be used again,
  * so that no row is of two workers in one turn.
@@ -70,7 +83,8 @@ keepsake_turn(struct supervise *s)
 	struct child		*child;
 	int			 slot;
 
-	if (s->setup_due || inbox_is_new(s))
+	if (s->setup_due || inbox_is_new(s) ||
+	    s->p.figures->reload_begun != reload_begun(s))
 		keepsake_setup(s);
 	while ((child = pool_next_changed(s->pool)) != NULL)
 		keepsake_child(s, child);
@@ -169,6 +183,7 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
+	figures->reload_begun = reload_begun(s);
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->

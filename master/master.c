@@ -343,6 +343,7 @@ begin(struct master *m)
 {
 	const struct timeval	 slow = clock_timeval(SLOW_MS);
 	struct setup_master	*figures = m->p.figures;
+	struct reload		*reload = supervise_reload(m->supervise);
 	bool			 wanted = figures->reload_wanted != 0;
 	bool			 renew = master_upgraded(m) && has_old_workers(m);
 
@@ -359,8 +360,9 @@ begin(struct master *m)
 	if (m->gives_up)
 		master_request(m, WISH_STOP, 0);
 	else if (wanted || renew)
-		reload_request(supervise_reload(m->supervise),
-		    wanted ? "signal" : "upgrade");
+		reload_request(reload, wanted ? "signal" : "upgrade");
+	else if (reload_preparing(reload) != NULL)
+		reload_give_up(reload);
 }
 
 const char *

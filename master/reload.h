@@ -33,7 +33,7 @@ struct reload_parts {
 	 */
 	void	(*changed)(void *arg);
 	/* It has begun; it has ended, with err's text "" if all is well. */
-	void	(*begun)(void *arg);
+	void	(*begun)(void *arg);	/* to be written down at once */
 	void	(*ended)(void *arg, const struct err *err);
 	void	(*run)(void *arg);	/* the pool has something to do */
 	void	*arg;
@@ -69,8 +69,14 @@ void		 reload_forget(struct reload *reload);
 void		 reload_resume(struct reload *reload, const char *why);
 
 bool		 reload_running(const struct reload *reload);
-/* Is it still at what comes before anything changes? */
-bool		 reload_preparing(const struct reload *reload);
+/* Is it still at what comes before anything changes? Why; or NULL. */
+const char	*reload_preparing(const struct reload *reload);
+/*
+ * The image before us was preparing one, for this reason. It is requested
+ * again, or, as it may be what crashed us, given up: it has failed then.
+ */
+void		 reload_cut_off(struct reload *reload, const char *why);
+void		 reload_give_up(struct reload *reload);
 /* Why the last one failed; "" if it did not. Borrowed. */
 const char	*reload_failure(const struct reload *reload);
 

@@ -132,6 +132,33 @@ Test(systemd, a_reload_is_told_from_its_begin_to_its_end)
 	cr_expect_eq(rig_stop(&r), 0);
 }
 
+/* It may be what crashed us: it is not repeated, but nobody waits for it. */
+Test(systemd, a_reload_that_a_crash_cut_off_has_failed)
+{
+	struct shim *shim = anew_shim();
+
+	manager_open(false);
+	rig_start(&r, "-w", "2", "-b", "localhost:0", NULL);
+	manager_await(&r, "READY=1");
+	manager_forget();
+	shim->names_ms = 4000;
+	rig_signal(&r, SIGHUP);
+	manager_await(&r, "RELOADING=1");
+	cr_assert(eventually(rig_count(&r) == 3));
+	manager_forget();
+	anew_crash(&r, SIGSEGV);
+	rig_await_log(&r, "reload.failed why=signal");
+	manager_await(&r, "READY=1");
+	cr_expect(rig_log_has(&r, "ask for it again"));
+	shim->names_ms = 0;
+	reload("reload.done gen=2");
+	/* That one has come to its end, whatever comes. */
+	anew_crash(&r, SIGSEGV);
+	anew_expect_well(&r, 2);
+	cr_expect_eq(rig_log_count(&r, "reload.failed"), 1);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 Test(systemd, a_slow_start_asks_for_more_time)
 {
 	manager_open(false);
