@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@ struct mailroom {
 	void		(*done)(void *);
 	void		*arg;
 	uint64_t	 last;		/* the newest address's number */
-	struct mailbox	*reading;	/* NULL once that is closed */
+	struct mailbox	*reading;	/* NULL: none, or it was closed */
 	struct by_worker workers;
 	struct by_address addresses;
 };
@@ -122,21 +123,24 @@ read_one(struct mailbox *box)
 	return looked ? MESSAGES_A_BOX : 1;
 }
 
-/* What is said may end the worker, and with it the mailbox. */
+/*
+ * What is said may end the worker, and with it the mailbox. It reads no other
+ * mailbox in between: that could close this one unseen.
+ */
 static void
 read_some(struct mailbox *box, int most, bool even)
 {
 	struct mailroom	*room = box->room;
-	struct mailbox	*outer = room->reading;
 	int		 cost;
 
+	assert(room->reading == NULL);
 	room->reading = box;
 	while (most > 0 && room->reading == box) {
 		if ((cost = read_one(box)) == 0)
 			break;
 		most -= even ? 1 : cost;
 	}
-	room->reading = outer;
+	room->reading = NULL;
 }
 
 void
