@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "master/crash.h"
 #include "master/heal_priv.h"
+#include "master/sigq.h"
 #include "master/state.h"
 
 /*
@@ -15,9 +16,6 @@
  */
 #define GUARD_MS	60000
 #define GUARD_MAX	3	/* in that time; with one more we give up */
-
-const int	 heal_signals[HEAL_SIGNALS] = { SIGSEGV, SIGBUS, SIGFPE,
-		    SIGILL, SIGABRT };
 
 /* Where we are loaded: the linker knows. */
 extern const char	 load_base[] __asm__("__ehdr_start");
@@ -32,8 +30,8 @@ mask_faults(int how)
 	size_t		 i;
 
 	sigemptyset(&set);
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		sigaddset(&set, heal_signals[i]);
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		sigaddset(&set, sigq_faults[i]);
 	sigprocmask(how, &set, NULL);
 }
 

@@ -122,9 +122,12 @@ bool		 sigq_value_ok(const struct sigq_record *record);
 /* "TERM", "RTMIN+1". */
 const char	*sigq_name(enum sigq_kind kind);
 
+/* Those that report a fault of our own: heal.h has their handler. */
+#define SIGQ_FAULTS	5
+extern const int	 sigq_faults[SIGQ_FAULTS];
+
 /*
- * Around fork(2): block all signals but those that report a fault of our own
- * (SEGV, BUS, FPE, ILL, ABRT), and open the mask again. In the child, while
+ * Around fork(2): block all signals but those of sigq_faults, and open the mask again. In the child, while
  * still blocked: default dispositions, so that no signal that hits it early
  * runs our handler and writes into the master's pipe.
  */
