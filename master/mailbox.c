@@ -33,7 +33,7 @@ struct mailbox {
 	int		 fd;
 	pid_t		 worker;	/* 0: not owned yet */
 	uid_t		 uid;
-	unsigned long	 dropped;
+	bool		 told;		/* that one was refused */
 	bool		 wary;		/* the next may have crashed us */
 	char		 address[ADDRESS_MAX];
 };
@@ -74,10 +74,11 @@ RB_GENERATE_INTERNAL(by_address, mailbox, by_address, compare_address,
 static void
 drop(struct mailbox *box, const struct dgram *got, const char *why)
 {
-	if (box->dropped++ == 0)
+	if (!box->told)
 		log_event(EV_MAIL_REFUSED, log_int("pid", box->worker),
 		    log_int("sender", got->pid), log_int("uid", got->uid),
 		    log_str("msg", why));
+	box->told = true;
 }
 
 static bool
@@ -313,12 +314,6 @@ mailbox_own(struct mailbox *box, pid_t worker, uid_t uid)
 	if (own(box, worker, uid) == -1)
 		log_event(EV_LOOP_NOTE, log_str("msg",
 		    "a program's mailbox cannot be watched"), log_errno());
-}
-
-unsigned long
-mailbox_dropped(const struct mailbox *box)
-{
-	return box->dropped;
 }
 
 static void

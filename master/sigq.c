@@ -274,12 +274,6 @@ sigq_close(void)
 	pipe_fds[0] = pipe_fds[1] = -1;
 }
 
-int
-sigq_fd(void)
-{
-	return pipe_fds[0];
-}
-
 bool
 sigq_next(struct sigq_record *record)
 {

@@ -86,7 +86,7 @@ int		 sigq_open(struct err *err);
  * until then; what came meanwhile is delivered now.
  */
 int		 sigq_reopen(const int fds[2], struct err *err);
-/* Both ends of the pipe, for the registry. -1: not open. */
+/* Both ends of the pipe; [0] is readable when signals came. -1: not open. */
 int		 sigq_fds(int out[2]);
 
 /*
@@ -110,8 +110,6 @@ void		 sigq_set_stops(uint32_t kinds);
 void		 sigq_noted(struct sigq_noted *out);
 void		 sigq_close(void);
 
-/* Readable when signals came. */
-int		 sigq_fd(void);
 /* The next record. False: none left. */
 bool		 sigq_next(struct sigq_record *record);
 /* Take all counters: what comes meanwhile is the next turn's. */

@@ -174,9 +174,8 @@ on_reload_begun(void *arg)
 }
 
 static void
-on_reload_ended(void *arg, const struct err *err)
+on_reload_ended(void *arg)
 {
-	(void)err;
 	systemd_ready(((struct supervise *)arg)->p.systemd);
 }
 
@@ -243,7 +242,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (parts->saved != NULL) {
 		keepsake_workers(s);
 		if (pool_renewing(s->pool))
-			reload_resume(s->reload, "signal");
+			keepsake_renewal(s);
 	}
 	keepsake_setup(s);
 	return s;
