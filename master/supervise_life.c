@@ -27,6 +27,7 @@
 #include "master/pool_save.h"
 #include "master/proc.h"
 #include "master/reload.h"
+#include "master/restore.h"
 #include "master/roster.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
@@ -234,7 +235,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
 	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
 	    open_timers(s, err) == -1) {
-		if (parts->saved == NULL)
+		if (restore_may_undo(parts->saved))
 			supervise_free(s);
 		return NULL;
 	}
