@@ -35,8 +35,9 @@ struct heal_origin {
 };
 
 /*
- * The very first thing in main(): keeps copies of argv and the environment
- * (without MUSTER_STATE, which it removes) and a descriptor of the binary.
+ * The very first thing in main(), once there are standard streams: keeps
+ * copies of argv and the environment (without MUSTER_STATE, which it removes)
+ * and a descriptor of the binary.
  * After an exec it lets fault signals in (all others stay blocked until
  * sigq_reopen()) and arms the handler: a crash before heal_arm() begins anew
  * from the old state, after an upgrade with the old image. -1 with err: there

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "master/crash.h"
 #include "master/heal_priv.h"
+#include "master/sigq.h"
 #include "master/state.h"
 
 /*
@@ -17,9 +18,6 @@
  */
 #define GUARD_MS	60000
 #define GUARD_MAX	3	/* in that time; with one more we give up */
-
-const int	 heal_signals[HEAL_SIGNALS] = { SIGSEGV, SIGBUS, SIGFPE,
-		    SIGILL, SIGABRT };
 
 /* Where we are loaded: the linker knows. */
 extern const char	 load_base[] __asm__("__ehdr_start");
@@ -34,8 +32,8 @@ mask_faults(int how)
 	size_t		 i;
 
 	sigemptyset(&set);
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		sigaddset(&set, heal_signals[i]);
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		sigaddset(&set, sigq_faults[i]);
 	sigprocmask(how, &set, NULL);
 }
 

@@ -18,6 +18,7 @@
 #include "master/mirror.h"
 #include "master/policy.h"
 #include "master/pool_save.h"
+#include "master/reload.h"
 #include "master/roster.h"
 #include "master/saved.h"
 #include "master/spawn.h"
@@ -157,6 +158,21 @@ write_generations(const struct supervise *s, struct setup_saved *setup)
 	}
 }
 
+/* Why a renewal was begun: written down by their places. */
+static const char *const	 causes[] = { "signal", "upgrade", "adopt" };
+#define CAUSES	(sizeof(causes) / sizeof(causes[0]))
+
+static uint32_t
+number_of(const char *cause)
+{
+	uint32_t	 i;
+
+	for (i = 0; cause != NULL && i < CAUSES; i++)
+		if (strcmp(causes[i], cause) == 0)
+			return i;
+	return 0;
+}
+
 void
 keepsake_setup(struct supervise *s)
 {
@@ -169,6 +185,7 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
+	figures->renewal = number_of(reload_why(s->reload));
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->
@@ -284,6 +301,14 @@ restore_ears(struct supervise *s, struct entry *entry,
 	if (keep_has(row->out_fd, KEEP_CAPTURE))
 		entry->output = capture_restore(s->captures, row->out_fd,
 		    entry->slot, entry->pid, entry->generation, &err);
+}
+
+void
+keepsake_renewal(struct supervise *s)
+{
+	uint32_t	 cause = s->p.saved->setup->master.renewal;
+
+	reload_resume(s->reload, causes[cause < CAUSES ? cause : 0]);
 }
 
 void

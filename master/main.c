@@ -20,7 +20,10 @@ usage_error(const char *line)
 	return EX_USAGE;
 }
 
-/* What the system opens next must not be taken for a standard stream. */
+/*
+ * What is opened next must not be taken for a standard stream: a daemon puts
+ * /dev/null over those, and the next image takes none for what was kept.
+ */
 static void
 fill_standard_streams(void)
 {
@@ -103,10 +106,10 @@ main(int argc, char **argv)
 	struct err		 err;
 	int			 code;
 
+	fill_standard_streams();
 	/* Before all else: what is kept has to be as it was at the start. */
 	if (heal_first(argc, argv, &err) == -1)
 		fprintf(stderr, "muster: %s\n", err.text);
-	fill_standard_streams();
 	setproctitle_init(argc, argv, environ);
 	origin = heal_origin();
 	if (origin.warning[0] != '\0')

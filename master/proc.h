@@ -88,7 +88,7 @@ bool	proc_reap(pid_t pid, struct proc_death *death);
 
 /*
  * What proc(5) says of a living process: its name, and what it waits in, as
- * "state=S wchan=...". Empty text where it cannot be read.
+ * "state S in WCHAN". Empty text where it cannot be read.
  */
 void	proc_name(pid_t pid, char *out, size_t size);
 void	proc_where(pid_t pid, char *out, size_t size);

@@ -1,10 +1,7 @@
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
-#include "common/board.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -14,9 +11,7 @@
 #include "master/mailbox.h"
 #include "master/mirror.h"
 #include "master/proc.h"
-#include "master/procfs.h"
 #include "master/roster.h"
-#include "master/saved.h"
 #include "master/supervise_priv.h"
 #include "master/turnout.h"
 

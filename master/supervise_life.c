@@ -27,6 +27,7 @@
 #include "master/pool_save.h"
 #include "master/proc.h"
 #include "master/reload.h"
+#include "master/restore.h"
 #include "master/roster.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
@@ -174,9 +175,8 @@ on_reload_begun(void *arg)
 }
 
 static void
-on_reload_ended(void *arg, const struct err *err)
+on_reload_ended(void *arg)
 {
-	(void)err;
 	systemd_ready(((struct supervise *)arg)->p.systemd);
 }
 
@@ -235,7 +235,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
 	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
 	    open_timers(s, err) == -1) {
-		if (parts->saved == NULL)
+		if (restore_may_undo(parts->saved))
 			supervise_free(s);
 		return NULL;
 	}
@@ -243,7 +243,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (parts->saved != NULL) {
 		keepsake_workers(s);
 		if (pool_renewing(s->pool))
-			reload_resume(s->reload, "signal");
+			keepsake_renewal(s);
 	}
 	keepsake_setup(s);
 	return s;

@@ -19,6 +19,8 @@
 
 /* Longer answers are cut: it is one line for the log. */
 #define ANSWER_MAX	400
+/* One that talks on and on shall not hold up the turn. */
+#define READS_A_TURN	16
 
 struct upgrade {
 	struct event_base	*base;
@@ -104,18 +106,20 @@ static void
 read_answer(struct upgrade *u)
 {
 	char	 spill[ANSWER_MAX];
-	ssize_t	 n;
+	ssize_t	 n = 1;
 	size_t	 room;
+	int	 i;
 
-	do {
+	for (i = 0; i < READS_A_TURN && n > 0; i++) {
 		room = sizeof(u->answer) - 1 - u->len;
 		n = room > 0 ? read(u->reply_fd, u->answer + u->len, room) :
 		    read(u->reply_fd, spill, sizeof(spill));
 		if (n > 0 && room > 0)
 			u->len += (size_t)n;
-	} while (n > 0 || (n == -1 && errno == EINTR));
+	}
 	/* The end, or an error: only the exit says more. */
-	if ((n == 0 || errno != EAGAIN) && u->reply != NULL)
+	if (u->reply != NULL && (n == 0 || (n == -1 && errno != EAGAIN &&
+	    errno != EINTR)))
 		event_del(u->reply);
 }
 
