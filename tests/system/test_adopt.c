@@ -129,6 +129,38 @@ Test(adopt, built_in_workers_are_replaced_and_nobody_is_lost)
 	cr_expect_eq(rig_stop(&new), 0);
 }
 
+/* Nobody goes before somebody is there in his place. */
+Test(adopt, a_pool_that_was_scaled_stays_so_large)
+{
+	start_old();
+	for (int i = 3; i <= 5; i++) {
+		rig_signal(&old, SIGTTIN);
+		rig_await_workers(&old, i);
+	}
+	kill_master(&old);
+	adopt();
+	cr_expect_eq(rig_log_count(&new, "survivor.found"), 5);
+	await_replaced(&new, 5);
+	cr_expect_eq(rig_log_count(&new, "why=scale"), 0);
+	cr_expect_eq(rig_log_count(&new, "pool.scale from=2 to=5"), 1);
+	cr_expect_eq(rig_stop(&new), 0);
+}
+
+Test(adopt, a_pool_that_was_scaled_stays_within_max_workers)
+{
+	start_old();
+	for (int i = 3; i <= 4; i++) {
+		rig_signal(&old, SIGTTIN);
+		rig_await_workers(&old, i);
+	}
+	kill_master(&old);
+	rig_start(&new, "--adopt", "-n", name(), "-w", "2", "-b", old.addr,
+	    SERVE, SET("pool.max_workers=3"), NULL);
+	await_replaced(&new, 3);
+	cr_expect_eq(rig_log_count(&new, "worker.stop why=scale"), 1);
+	cr_expect_eq(rig_stop(&new), 0);
+}
+
 Test(adopt, programs_are_replaced_and_nobody_is_lost)
 {
 	struct exact *exact;
