@@ -109,9 +109,16 @@ report_exit(const struct report *report, const struct child_info *child,
 				    child->why != WHY_WATCHDOG;
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
+	struct log_field	 cpu = log_us("cpu", death->cpu_us);
+	struct log_field	 rss = log_int("rss", death->peak_rss);
 
 	/* Of one that is no child of ours nobody tells us. */
 	if (death->signo != 0 || death->code == -1)
+	/* Of one that is no child of ours nobody tells us. */
+	if (death->signo == 0 && death->code == -1) {
+		cpu = log_str("cpu", NULL);
+		rss = log_str("rss", NULL);
+	}
 		code = log_str("code", NULL);
 	if (!death->core)
 		core.text = NULL;
@@ -122,8 +129,7 @@ report_exit(const struct report *report, const struct child_info *child,
 	    log_us("age", age_us(report, child)),
 	    log_str("why", child->why != WHY_NONE ?
 	    pool_why_name(child->why) : NULL),
-	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss),
-	    log_str("status", entry->status), log_str("error",
+	    cpu, rss, log_str("status", entry->status), log_str("error",
 	    entry->error == 0 ? NULL : strerrordesc_np(entry->error)));
 }
 

@@ -290,7 +290,7 @@ adopt(struct supervise *s, struct survivor *it)
 	struct entry	 entry = { .pid = it->pid, .slot = it->slot,
 			    .generation = generation, .program = it->program,
 			    .pidfd = it->pidfd, .uid = it->uid,
-			    .born_us = clock_now_us() };
+			    .born_us = clock_of_start_us(it->start) };
 	struct err	 err;
 	int		 cell;
 

@@ -178,6 +178,33 @@ Test(adopt, programs_are_replaced_and_nobody_is_lost)
 	cr_expect_eq(rig_stop(&new), 0);
 }
 
+/* Its age is its own; what it used nobody tells us. */
+Test(adopt, of_a_survivors_end_nothing_is_invented)
+{
+	const char *line, *log;
+	int64_t age;
+
+	start_old();
+	/* Some age. */
+	cr_expect(always_ms(rig_count(&old) == 2, 1200));
+	kill_master(&old);
+	adopt();
+	await_replaced(&new, 2);
+	cr_assert_not_null(line = rig_log_line(&new, "worker.exit"));
+	cr_expect_null(strstr(line, " cpu="), "%s", line);
+	cr_expect_null(strstr(line, " rss="), "%s", line);
+	cr_expect_null(strstr(line, " code="), "%s", line);
+	cr_assert_not_null(strstr(line, " age="), "%s", line);
+	age = rig_log_ms(&new, "worker.exit", "age");
+	cr_expect(age >= 1100 && age < 60000, "%s", line);
+	log = rig_read(&new, new.err);
+	cr_expect_lt(strstr(log, "master.start"), strstr(log,
+	    "survivor.found"), "%s", log);
+	cr_expect_lt(strstr(log, "master.start"), strstr(log, "pool.ready"),
+	    "%s", log);
+	cr_expect_eq(rig_stop(&new), 0);
+}
+
 Test(adopt, who_connects_while_there_is_no_master_is_served)
 {
 	int fds[8];
