@@ -68,13 +68,14 @@ Test(exec_left, a_program_that_goes_to_the_background_is_told_of)
 	cr_expect(eventually(exec_all_gone()));
 }
 
-Test(exec_left, one_that_just_ends_is_not_said_to_be_a_daemon)
+Test(exec_left, one_that_fails_is_not_said_to_be_a_daemon)
 {
 	rig_launch(&r, "-w", "1", NOTIFY, SET("pool.boot_retries=1"), "--",
-	    "/bin/true", NULL);
+	    "/bin/sh", "-c", "setsid sleep 300 & sleep .2; exit 3", NULL);
 	cr_expect_eq(rig_exit_code(&r), 75);
-	cr_expect(rig_log_has(&r, "exit code 0"));
+	cr_expect(rig_log_has(&r, "exit code 3"));
 	cr_expect(!rig_log_has(&r, "background"));
+	cr_expect(eventually(exec_all_gone()));
 }
 
 /* Not before: it may be what serves. */
