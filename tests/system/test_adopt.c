@@ -129,38 +129,6 @@ Test(adopt, built_in_workers_are_replaced_and_nobody_is_lost)
 	cr_expect_eq(rig_stop(&new), 0);
 }
 
-/* Nobody goes before somebody is there in his place. */
-Test(adopt, a_pool_that_was_scaled_stays_so_large)
-{
-	start_old();
-	for (int i = 3; i <= 5; i++) {
-		rig_signal(&old, SIGTTIN);
-		rig_await_workers(&old, i);
-	}
-	kill_master(&old);
-	adopt();
-	cr_expect_eq(rig_log_count(&new, "survivor.found"), 5);
-	await_replaced(&new, 5);
-	cr_expect_eq(rig_log_count(&new, "why=scale"), 0);
-	cr_expect_eq(rig_log_count(&new, "pool.scale from=2 to=5"), 1);
-	cr_expect_eq(rig_stop(&new), 0);
-}
-
-Test(adopt, a_pool_that_was_scaled_stays_within_max_workers)
-{
-	start_old();
-	for (int i = 3; i <= 4; i++) {
-		rig_signal(&old, SIGTTIN);
-		rig_await_workers(&old, i);
-	}
-	kill_master(&old);
-	rig_start(&new, "--adopt", "-n", name(), "-w", "2", "-b", old.addr,
-	    SERVE, SET("pool.max_workers=3"), NULL);
-	await_replaced(&new, 3);
-	cr_expect_eq(rig_log_count(&new, "worker.stop why=scale"), 1);
-	cr_expect_eq(rig_stop(&new), 0);
-}
-
 Test(adopt, programs_are_replaced_and_nobody_is_lost)
 {
 	struct exact *exact;
@@ -175,33 +143,6 @@ Test(adopt, programs_are_replaced_and_nobody_is_lost)
 	cr_expect_eq(rig_log_count(&new, "survivor.found"), 2);
 	await_replaced(&new, 2);
 	unload(exact);
-	cr_expect_eq(rig_stop(&new), 0);
-}
-
-/* Its age is its own; what it used nobody tells us. */
-Test(adopt, of_a_survivors_end_nothing_is_invented)
-{
-	const char *line, *log;
-	int64_t age;
-
-	start_old();
-	/* Some age. */
-	cr_expect(always_ms(rig_count(&old) == 2, 1200));
-	kill_master(&old);
-	adopt();
-	await_replaced(&new, 2);
-	cr_assert_not_null(line = rig_log_line(&new, "worker.exit"));
-	cr_expect_null(strstr(line, " cpu="), "%s", line);
-	cr_expect_null(strstr(line, " rss="), "%s", line);
-	cr_expect_null(strstr(line, " code="), "%s", line);
-	cr_assert_not_null(strstr(line, " age="), "%s", line);
-	age = rig_log_ms(&new, "worker.exit", "age");
-	cr_expect(age >= 1100 && age < 60000, "%s", line);
-	log = rig_read(&new, new.err);
-	cr_expect_lt(strstr(log, "master.start"), strstr(log,
-	    "survivor.found"), "%s", log);
-	cr_expect_lt(strstr(log, "master.start"), strstr(log, "pool.ready"),
-	    "%s", log);
 	cr_expect_eq(rig_stop(&new), 0);
 }
 
