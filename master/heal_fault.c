@@ -5,13 +5,15 @@
 #include <unwind.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "master/crash.h"
 #include "master/heal_priv.h"
 #include "master/state.h"
 
 /*
  * In here the process is broken: nothing but system calls and our own stack,
- * the read-only capsule, and the state by its descriptor.
+ * the read-only capsule, and the state by its descriptor; at the end, where a
+ * second fault does no harm, the log's last lines.
  */
 #define GUARD_MS	60000
 #define GUARD_MAX	3	/* in that time; with one more we give up */
@@ -216,6 +218,8 @@ heal_on_fault(int signo, siginfo_t *info, void *context)
 		}
 		trace(&crash);
 		record(&crash);
+		/* The last thing that was done, and not told of yet. */
+		log_rescue(log_rescue_fd());
 	}
 	become(give_up);
 	die(signo, info);
