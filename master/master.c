@@ -280,6 +280,9 @@ master_new(const struct master_parts *parts, struct err *err)
 		master_note_crashes(m);
 		supervise_take_stock(m->supervise);
 	}
+	/* What is found is told behind the start. */
+	if (parts->how == HEAL_FRESH)
+		master_say_origin(m);
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -342,7 +345,8 @@ begin(struct master *m)
 	bool			 wanted = figures->reload_wanted != 0;
 	bool			 renew = master_upgraded(m) && has_old_workers(m);
 
-	master_say_origin(m);
+	if (m->p.how != HEAL_FRESH)
+		master_say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
 	/* Signals that the image before us counted may have no record left. */

@@ -290,7 +290,7 @@ adopt(struct supervise *s, struct survivor *it)
 	struct entry	 entry = { .pid = it->pid, .slot = it->slot,
 			    .generation = generation, .program = it->program,
 			    .pidfd = it->pidfd, .uid = it->uid,
-			    .born_us = clock_now_us() };
+			    .born_us = clock_of_start_us(it->start) };
 	struct err	 err;
 	int		 cell;
 
@@ -312,6 +312,24 @@ adopt(struct supervise *s, struct survivor *it)
 }
 
 /*
+ * The pool may have been scaled: who serves shall not be told to go before
+ * somebody is there in his place.
+ */
+static void
+make_room(struct supervise *s, const struct survivors *survivors)
+{
+	int	 from = pool_target(s->pool), slots;
+
+	if ((slots = survivors_slots(survivors)) <= from)
+		return;
+	pool_set_target(s->pool, slots, clock_now_ms());
+	if (pool_target(s->pool) != from)
+		log_event(EV_POOL_SCALE, log_int("from", from),
+		    log_int("to", pool_target(s->pool)), log_int("asked",
+		    slots), log_str("msg", "so many survivors serve"));
+}
+
+/*
  * Each takes the place it had; then all are replaced, as they were started by
  * a configuration that nobody knows. Ours is the generation that replaces
  * them.
@@ -321,6 +339,7 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 {
 	size_t	 i;
 
+	make_room(s, survivors);
 	for (i = 0; i < survivors->count; i++)
 		adopt(s, &survivors->list[i]);
 	if (pool_live(s->pool) == 0)

@@ -92,6 +92,8 @@ Test(upgrade_failed, files_that_are_no_programs)
 
 Test(upgrade_failed, programs_that_do_not_pass)
 {
+	const char *told;
+
 	start();
 	anew_install_script("exit 0");
 	anew_upgrade_fails(&r, "ended with 0 when it was tried, and said "
@@ -110,6 +112,15 @@ Test(upgrade_failed, programs_that_do_not_pass)
 	anew_install_script("printf 'no \\033[31m\\n' "
 	    ">/dev/fd/${MUSTER_STATE##*:}\nexit 1");
 	anew_upgrade_fails(&r, ": no ?[31m");
+	/* As the loader says it, which has no answer for us. */
+	anew_install_script("echo out; printf 'libx.so: \\033 no\\n\\n' "
+	    ">&2\nexit 127");
+	anew_upgrade_fails(&r, "ended with 127 when it was tried: libx.so: "
+	    "? no");
+	cr_assert_not_null(told = strstr(rig_read(&r, r.err), "libx.so"));
+	cr_expect_null(strstr(told + 1, "libx.so"), "%s", told);
+	anew_install_script("yes much >&2\nkill -ABRT $$");
+	anew_upgrade_fails(&r, "by SIGABRT while it was tried: ");
 	anew_install("mis");
 	anew_upgrade_fails(&r, "ended with 64");
 	go_on();
@@ -240,7 +251,7 @@ static const struct refusal {
 	bool		 borne;		/* libevent has another way */
 } refusals[] = {
 	{ "memfd_create", 3, false }, { "epoll_create1", 2, true },
-	{ "epoll_ctl", 12, false }, { "pipe2", 2, false },
+	{ "epoll_ctl", 12, false }, { "pipe2", 3, false },
 	{ "fallocate", 8, false }, { "clone", 1, false },
 	{ "execve", 1, false }, { "pwrite64", 12, false },
 	{ "ftruncate", 3, false },
