@@ -59,16 +59,34 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
+/* Why a reload was begun: written down by their places. */
+static const char *const	 causes[] = { "signal", "upgrade", "adopt" };
+#define CAUSES	(sizeof(causes) / sizeof(causes[0]))
+
+static uint32_t
+number_of(const char *cause)
+{
+	uint32_t	 i;
+
+	for (i = 0; cause != NULL && i < CAUSES; i++)
+		if (strcmp(causes[i], cause) == 0)
+			return i;
+	return 0;
+}
+
+static const char *
+cause_of(uint32_t number)
+{
+	return causes[number < CAUSES ? number : 0];
+}
+
 /* What a crash would cut off, without any trace but this. */
 static uint32_t
 reload_begun(const struct supervise *s)
 {
 	const char	*why = reload_preparing(s->reload);
 
-	if (why == NULL)
-		return SETUP_NO_RELOAD;
-	return strcmp(why, "upgrade") == 0 ? SETUP_BY_UPGRADE :
-	    SETUP_BY_SIGNAL;
+	return why == NULL ? 0 : number_of(why) + 1;
 }
 
 /*
@@ -184,6 +202,7 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
 	figures->reload_begun = reload_begun(s);
+	figures->renewal = number_of(reload_why(s->reload));
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->
@@ -306,6 +325,17 @@ restore_ears(struct supervise *s, struct entry *entry,
 	if (keep_has(row->out_fd, KEEP_CAPTURE))
 		entry->output = capture_restore(s->captures, row->out_fd,
 		    entry->slot, entry->pid, entry->generation, &err);
+}
+
+void
+keepsake_reload(struct supervise *s)
+{
+	const struct setup_master	*before = &s->p.saved->setup->master;
+
+	if (pool_renewing(s->pool))
+		reload_resume(s->reload, cause_of(before->renewal));
+	if (before->reload_begun != 0)
+		reload_cut_off(s->reload, cause_of(before->reload_begun - 1));
 }
 
 void

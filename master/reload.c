@@ -93,6 +93,12 @@ reload_preparing(const struct reload *r)
 	return r->preparing ? r->asked.why : NULL;
 }
 
+const char *
+reload_why(const struct reload *r)
+{
+	return r->going.why;
+}
+
 void
 reload_resume(struct reload *r, const char *why)
 {
@@ -100,18 +106,12 @@ reload_resume(struct reload *r, const char *why)
 	r->going = (struct cause){ why, clock_now_us() };
 }
 
-const char *
-reload_failure(const struct reload *r)
-{
-	return r->failure.text;
-}
-
 /* One has ended; not all, if another has come in the meantime. */
 static void
 ended(struct reload *r)
 {
 	if (!reload_running(r))
-		r->p.ended(r->p.arg, &r->failure);
+		r->p.ended(r->p.arg);
 }
 
 /*

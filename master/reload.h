@@ -32,9 +32,11 @@ struct reload_parts {
 	 * when it was put back.
 	 */
 	void	(*changed)(void *arg);
-	/* It has begun; it has ended, with err's text "" if all is well. */
-	void	(*begun)(void *arg);	/* to be written down at once */
-	void	(*ended)(void *arg, const struct err *err);
+	/*
+	 * It has begun, to be written down at once; it has ended, well or not.
+	 */
+	void	(*begun)(void *arg);
+	void	(*ended)(void *arg);
 	void	(*run)(void *arg);	/* the pool has something to do */
 	void	*arg;
 };
@@ -68,6 +70,9 @@ void		 reload_forget(struct reload *reload);
  */
 void		 reload_resume(struct reload *reload, const char *why);
 
+/* Why what took force last was begun; NULL: nothing did. Borrowed. */
+const char	*reload_why(const struct reload *reload);
+
 bool		 reload_running(const struct reload *reload);
 /* Is it still at what comes before anything changes? Why; or NULL. */
 const char	*reload_preparing(const struct reload *reload);
@@ -77,7 +82,5 @@ const char	*reload_preparing(const struct reload *reload);
  */
 void		 reload_cut_off(struct reload *reload, const char *why);
 void		 reload_give_up(struct reload *reload);
-/* Why the last one failed; "" if it did not. Borrowed. */
-const char	*reload_failure(const struct reload *reload);
 
 #endif

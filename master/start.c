@@ -53,7 +53,7 @@ static void
 init(struct start *s, const struct options *options)
 {
 	*s = (struct start){ .source = { options->file, options->settings,
-	    options->nsettings, NULL } };
+	    options->nsettings, NULL, false } };
 	s->figures = (struct setup_master){ .life_fds = { -1, -1 },
 	    .signal_fds = { -1, -1 }, .inbox_fds = { -1, -1 },
 	    .board_fd = -1, .pidfile_fd = -1, .daemon_fd = -1 };
@@ -365,7 +365,7 @@ try_it(const struct options *options, const struct heal_origin *origin,
     struct err *err)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings, NULL };
+				    options->nsettings, NULL, false };
 	struct conf_errors	 errors = { 0 };
 	struct conf		*conf;
 	struct saved		*saved;
