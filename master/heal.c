@@ -202,6 +202,12 @@ heal_first(int argc, char **argv, struct err *err)
 	return 0;
 }
 
+int
+heal_renew_environ(struct err *err)
+{
+	return capsule_make(0, capsule.in.argv, environ, err);
+}
+
 char *const *
 heal_argv(void)
 {

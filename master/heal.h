@@ -72,6 +72,12 @@ void		 heal_disarm(void);
 /* In a forked child: default dispositions. Async-signal-safe. */
 void		 heal_forget(void);
 
+/*
+ * Before heal_arm(): as the environment is now, so the next image has it. A
+ * daemon is not the process that the one it was given names. -1 with err.
+ */
+int		 heal_renew_environ(struct err *err);
+
 /* As they were at the start, on read-only pages; NULL-terminated. */
 char *const	*heal_argv(void);
 char *const	*heal_environ(void);

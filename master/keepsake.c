@@ -59,6 +59,18 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
+/* What a crash would cut off, without any trace but this. */
+static uint32_t
+reload_begun(const struct supervise *s)
+{
+	const char	*why = reload_preparing(s->reload);
+
+	if (why == NULL)
+		return SETUP_NO_RELOAD;
+	return strcmp(why, "upgrade") == 0 ? SETUP_BY_UPGRADE :
+	    SETUP_BY_SIGNAL;
+}
+
 /*
  * The pool comes last: it ends the turn. Only then a cell may be used again,
  * so that no row is of two workers in one turn.
@@ -71,7 +83,8 @@ keepsake_turn(struct supervise *s)
 	struct child		*child;
 	int			 slot;
 
-	if (s->setup_due || inbox_is_new(s))
+	if (s->setup_due || inbox_is_new(s) ||
+	    s->p.figures->reload_begun != reload_begun(s))
 		keepsake_setup(s);
 	while ((child = pool_next_changed(s->pool)) != NULL)
 		keepsake_child(s, child);
@@ -186,6 +199,7 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
 	figures->renewal = number_of(reload_why(s->reload));
+	figures->reload_begun = reload_begun(s);
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->
@@ -253,18 +267,25 @@ keepsake_board(struct supervise *s, struct err *err)
 	return 0;
 }
 
+/* A number alone says nothing: a turn that was cut off may have closed it. */
+static const int *
+pair(const int *fds, enum keep_kind kind)
+{
+	return keep_has(fds[0], kind) && keep_has(fds[1], kind) ? fds : NULL;
+}
+
 const int *
 keepsake_inbox(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.inbox_fds;
+	    pair(s->p.saved->setup->master.inbox_fds, KEEP_INBOX);
 }
 
 const int *
 keepsake_life(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.life_fds;
+	    pair(s->p.saved->setup->master.life_fds, KEEP_LIFE);
 }
 
 struct pool *

@@ -273,6 +273,8 @@ master_new(const struct master_parts *parts, struct err *err)
 			master_free(m);
 		return NULL;
 	}
+	if (master_conf(m)->master.daemon && parts->parent == NULL)
+		reload_detached(supervise_reload(m->supervise));
 	m->store = store_new(m->systemd,
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
@@ -342,6 +344,7 @@ begin(struct master *m)
 {
 	const struct timeval	 slow = clock_timeval(SLOW_MS);
 	struct setup_master	*figures = m->p.figures;
+	struct reload		*reload = supervise_reload(m->supervise);
 	bool			 wanted = figures->reload_wanted != 0;
 	bool			 renew = master_upgraded(m) && has_old_workers(m);
 
@@ -359,8 +362,9 @@ begin(struct master *m)
 	if (m->gives_up)
 		master_request(m, WISH_STOP, 0);
 	else if (wanted || renew)
-		reload_request(supervise_reload(m->supervise),
-		    wanted ? "signal" : "upgrade");
+		reload_request(reload, wanted ? "signal" : "upgrade");
+	else if (reload_preparing(reload) != NULL)
+		reload_give_up(reload);
 }
 
 const char *

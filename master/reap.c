@@ -13,6 +13,7 @@
 #include "master/mailbox.h"
 #include "master/mirror.h"
 #include "master/proc.h"
+#include "master/procfs.h"
 #include "master/roster.h"
 #include "master/supervise_priv.h"
 #include "master/turnout.h"

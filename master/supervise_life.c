@@ -29,6 +29,7 @@
 #include "master/reload.h"
 #include "master/restore.h"
 #include "master/roster.h"
+#include "master/setup.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
 #include "master/survivors.h"
@@ -171,7 +172,10 @@ on_changed(void *arg)
 static void
 on_reload_begun(void *arg)
 {
-	systemd_reloading(((struct supervise *)arg)->p.systemd);
+	struct supervise	*s = arg;
+
+	supervise_write_down(s);
+	systemd_reloading(s->p.systemd);
 }
 
 static void
@@ -244,6 +248,9 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 		keepsake_workers(s);
 		if (pool_renewing(s->pool))
 			keepsake_renewal(s);
+		if (parts->figures->reload_begun != SETUP_NO_RELOAD)
+			reload_cut_off(s->reload, parts->figures->reload_begun
+			    == SETUP_BY_UPGRADE ? "upgrade" : "signal");
 	}
 	keepsake_setup(s);
 	return s;

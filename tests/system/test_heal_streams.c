@@ -50,7 +50,7 @@ starts_without(unsigned *which)
 	unlink(log_path);
 }
 
-/* By the crash handler, and by wish. */
+/* By wish, and by the crash handler. */
 static void
 goes_on(void)
 {
@@ -59,9 +59,9 @@ goes_on(void)
 
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		cr_expect_str_neq(look_fd(r.pid, fd), "");
-	anew_crash(&r, SIGSEGV);
-	anew_expect_well(&r, 1);
 	anew_upgrade(&r, "9.9.9");
+	anew_expect_well(&r, 1);
+	anew_crash(&r, SIGSEGV);
 	anew_expect_well(&r, 1);
 	rig_workers(&r, workers);
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
