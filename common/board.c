@@ -76,9 +76,10 @@ board_restore(int fd, const int *cells, size_t count, struct err *err)
 	struct board	*board;
 	struct stat	 st;
 	off_t		 words;
+	int		 seals = fcntl(fd, F_GET_SEALS);	/* -1: has none */
 
-	if (fstat(fd, &st) == -1 || (fcntl(fd, F_GET_SEALS) &
-	    F_SEAL_SHRINK) == 0) {
+	if (fstat(fd, &st) == -1 || seals == -1 ||
+	    (seals & F_SEAL_SHRINK) == 0) {
 		err_set(err, "descriptor %d is no scoreboard", fd);
 		return NULL;
 	}

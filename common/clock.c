@@ -1,5 +1,7 @@
 #include "common/clock.h"
 
+#include <unistd.h>
+
 int64_t
 clock_now_us(void)
 {
@@ -13,6 +15,20 @@ int64_t
 clock_now_ms(void)
 {
 	return clock_now_us() / 1000;
+}
+
+int64_t
+clock_of_start_us(uint64_t ticks)
+{
+	struct timespec	 now;
+	int64_t		 since, age;
+	long		 hz = sysconf(_SC_CLK_TCK);
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	since = (int64_t)(ticks / (uint64_t)hz * 1000000 +
+	    ticks % (uint64_t)hz * 1000000 / (uint64_t)hz);
+	age = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - since;
+	return clock_now_us() - (age > 0 ? age : 0);
 }
 
 struct timeval

@@ -14,6 +14,12 @@
 int64_t	clock_now_ms(void);
 int64_t	clock_now_us(void);
 
+/*
+ * The same moment as clock_now_us() for a process's start as proc(5) has it: in
+ * clock ticks since boot, by a clock that goes on while the system sleeps.
+ */
+int64_t	clock_of_start_us(uint64_t ticks);
+
 /* Milliseconds as libevent wants them; negative ones are none. */
 struct timeval	clock_timeval(int64_t ms);
 

@@ -282,6 +282,42 @@ apply_defaults(struct conf_load *load)
 			    &from);
 }
 
+/* The line of the file that it is about; 0: the file as a whole; -1: none. */
+static long
+line_of(const char *text, const char *file)
+{
+	size_t	 len = strlen(file);
+
+	if (strncmp(text, file, len) != 0 || text[len] != ':')
+		return -1;
+	return strtol(text + len + 1, NULL, 10);
+}
+
+/* Comes a before b? Those of the file do, by its lines. */
+static bool
+is_before(const char *a, const char *b, const char *file)
+{
+	long	 x = line_of(a, file), y = line_of(b, file);
+
+	return x != -1 && (y == -1 || x < y);
+}
+
+/* They were found in several rounds. Those alike stay as they are. */
+static void
+sort_errors(struct conf_errors *errors, const char *file)
+{
+	char	*line;
+	size_t	 i, j;
+
+	for (i = 1; i < errors->count; i++) {
+		line = errors->lines[i];
+		for (j = i; j > 0 && is_before(line, errors->lines[j - 1],
+		    file); j--)
+			errors->lines[j] = errors->lines[j - 1];
+		errors->lines[j] = line;
+	}
+}
+
 struct conf *
 conf_load(const struct conf_source *source, struct conf_errors *errors)
 {
@@ -299,6 +335,7 @@ conf_load(const struct conf_source *source, struct conf_errors *errors)
 		conf_free(load.conf);
 		apply_defaults(load_new(&load, errors));
 		load.folder = source->folder;
+		load.programs = source->programs;
 		if (file != NULL)
 			conf_file_read(&load, file);
 		conf_settings_apply(&load, source);
@@ -306,6 +343,9 @@ conf_load(const struct conf_source *source, struct conf_errors *errors)
 		conf_resolve(&load);
 		conf_check(&load);
 	}
+	/* The command line's own is told alone. */
+	if (file != NULL && !errors->usage)
+		sort_errors(errors, file);
 	free(file);
 	if (errors->count == 0)
 		return load.conf;

@@ -186,6 +186,8 @@ struct conf_source {
 	size_t				 nsettings;
 	const char			*folder; /* of relative paths; NULL:
 						    the working folder */
+	bool				 programs; /* the command's has to be
+						    there; else seen later */
 };
 
 /* A deep copy, for a reload; conf_source_free() takes no other. */
@@ -193,8 +195,9 @@ struct conf_source *conf_source_copy(const struct conf_source *source);
 void		 conf_source_free(struct conf_source *source);
 
 /*
- * Errors, all of them, in the order found. Each is a whole line to print as
- * it is: "FILE:LINE: message", or "muster: message" for what is no file's.
+ * Errors, all of them, those of the file first, in its order. Each is a whole
+ * line to print as it is: "FILE:LINE: message", or "muster: message" for what
+ * is no file's.
  */
 struct conf_errors {
 	char	**lines;	/* owned */
@@ -262,12 +265,6 @@ void		 conf_key_info(size_t nr, struct conf_key_info *out);
 typedef void	 conf_diff_fn(void *arg, const struct conf_key_info *key);
 size_t		 conf_diff(const struct conf *a, const struct conf *b,
 		    conf_diff_fn *each, void *arg);
-
-/*
- * Can the program of the command be found, in the PATH that it will have, and
- * executed? 0 where there is none, too, or -1 with err, a line for the user.
- */
-int		 conf_command_check(const struct conf *conf, struct err *err);
 
 /*
  * What the key "pool.workers" takes, "a number (1 to 10000, or auto)", cut to

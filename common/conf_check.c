@@ -140,6 +140,8 @@ check_program(struct conf_load *load)
 	if (conf->worker.max_connections != 0)
 		fault(load, "worker", "max_connections", NULL, "%s", counts);
 	conf_check_places(load);
+	if (load->programs)
+		conf_check_command(load);
 }
 
 static void

@@ -68,24 +68,31 @@ try_path(const struct conf *conf, const char *name)
 	return failure;
 }
 
-int
-conf_command_check(const struct conf *conf, struct err *err)
+void
+conf_check_command(struct conf_load *load)
 {
-	const char	*name;
+	const struct conf_key		*key;
+	const struct conf_origin	*from;
+	const char	*name = load->conf->worker.command[0], *why;
 	char		 quoted[QUOTE_SIZE];
-	bool		 searched;
+	bool		 searched = strchr(name, '/') == NULL;
 	int		 failure;
 
-	if (!conf_is_program(conf))
-		return 0;
-	name = conf->worker.command[0];
-	searched = strchr(name, '/') == NULL;
-	failure = searched ? try_path(conf, name) : try_file(conf, name);
+	failure = searched ? try_path(load->conf, name) :
+	    try_file(load->conf, name);
 	if (failure == 0)
-		return 0;
-	return err_set(err, "[worker] command: %s: %s",
-	    conf_quote(name, quoted), searched && failure == ENOENT ?
-	    "not found in PATH" : strerror(failure));
+		return;
+	key = conf_key_by_name("worker", "command");
+	from = &load->conf->origins->keys[conf_key_nr(key)];
+	conf_quote(name, quoted);
+	why = searched && failure == ENOENT ? "not found in PATH" :
+	    strerror(failure);
+	/* What is not there is no mistake in how we were called. */
+	if (from->kind == ORIGIN_OPTION)
+		conf_report_line(load->errors, "muster: [worker] command: "
+		    "%s: %s", quoted, why);
+	else
+		conf_report(load, from, key, "%s: %s", quoted, why);
 }
 
 /*

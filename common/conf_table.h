@@ -121,6 +121,7 @@ struct conf_load {
 	struct conf_errors	*errors;
 	bool			 lenient;	/* unknown names are skipped */
 	bool			 again;		/* what was in effect before */
+	bool			 programs;	/* are looked for */
 	const char		*folder;	/* of relative paths; or NULL */
 };
 
@@ -164,6 +165,9 @@ void	conf_check(struct conf_load *load);
 
 /* {fd:N}, {fd:NAME} and {addr:N} of the command that name no socket. */
 void	conf_check_places(struct conf_load *load);
+
+/* Is the program of the command there, in the PATH that it will have? */
+void	conf_check_command(struct conf_load *load);
 
 /* "; did you mean x?" or "": for a name that is none. */
 #define SUGGEST_SIZE	128

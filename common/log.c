@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log_held.h"
 #include "common/log_line.h"
 #include "common/log_sink.h"
 
@@ -13,14 +14,6 @@ static enum log_level	 log_level = LOG_LEVEL_INFO;
 static enum log_format	 log_format = LOG_TEXT;
 static int64_t		 lost;		/* lines since the last that went */
 
-/* Lines that wait for log_release(): a head and the text, one after another. */
-struct held_head {
-	enum log_level	 level;
-	size_t		 len;
-	int64_t		 lines;		/* in text */
-};
-static char		 held[32 * 1024];
-static size_t		 held_len;
 static bool		 holding;
 
 /* A run of lines: what all begin with, and those that wait to be written. */
@@ -71,33 +64,25 @@ write_lines(enum log_level level, const char *text, size_t len, int64_t lines)
 static void
 write_held(void)
 {
-	struct held_head	 head;
+	struct held_line	 line;
 	size_t			 at = 0;
 
-	while (at < held_len) {
-		memcpy(&head, held + at, sizeof(head));
-		at += sizeof(head);
-		write_lines(head.level, held + at, head.len, head.lines);
-		at += head.len;
-	}
-	held_len = 0;
+	while (log_held_next(&at, &line))
+		write_lines(line.level, line.text, line.len, line.lines);
+	log_held_clear();
 }
 
 /* Now, or with those that are held. */
 static void
 put_lines(enum log_level level, const char *text, size_t len, int64_t lines)
 {
-	struct held_head	 head = { level, len, lines };
+	const struct held_line	 line = { level, text, len, lines };
 
-	if (!holding) {
-		write_lines(level, text, len, lines);
+	if (holding && log_held_add(&line))
 		return;
-	}
-	if (held_len + sizeof(head) + len > sizeof(held))
-		write_held();
-	memcpy(held + held_len, &head, sizeof(head));
-	memcpy(held + held_len + sizeof(head), text, len);
-	held_len += sizeof(head) + len;
+	write_held();
+	if (!holding || !log_held_add(&line))
+		write_lines(level, text, len, lines);
 }
 
 void
@@ -272,7 +257,7 @@ void
 log_to_master(int fd)
 {
 	holding = false;
-	held_len = 0;	/* these are the master's */
+	log_held_clear();	/* these are the master's */
 	log_sink_to_master(fd);
 	lost = 0;	/* what the master lost, it tells itself */
 }
@@ -281,4 +266,10 @@ int
 log_fd(void)
 {
 	return log_sink_fd();
+}
+
+int
+log_rescue_fd(void)
+{
+	return log_sink_joins() ? log_sink_fd() : -1;
 }

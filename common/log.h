@@ -87,10 +87,18 @@ void	log_run_end(void);
 
 /*
  * Lines wait in memory, in order, until log_release(), so that what is urgent
- * is done before it is told of. Not for long: a crash takes them along.
+ * is done before it is told of. Not for long.
  */
 void	log_hold(void);
 void	log_release(void);
+
+/*
+ * For a crash handler: write those that wait to fd, which is what
+ * log_rescue_fd() said before the crash; -1: nowhere, for syslog. Async-signal-
+ * safe; what cannot be written at once is lost.
+ */
+void	log_rescue(int fd);
+int	log_rescue_fd(void);
 
 struct log_options {
 	const char	*target;	/* "stderr", "syslog" or a file's path */

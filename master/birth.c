@@ -85,8 +85,6 @@ boot_program(const struct birth_place *place, struct birth *birth,
 	boot.mail = mailbox_address(birth->mail);
 	boot.ack = birth->ack == NULL ? NULL : ack_path(birth->ack);
 	boot.out_fd = birth->out_fd;
-	if (birth->out_fd == -1 && boot.conf->master.daemon)
-		boot.out_fd = place->null_fd;
 	birth->program = program_new(&boot, err);
 	return birth->program == NULL ? -1 : 0;
 }

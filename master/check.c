@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -19,11 +20,13 @@
 #define FIRST_MS	3000
 #define AGAIN_MS	2000
 #define SOCKETS_MAX	256
-/* A successor has so long, as anybody has who is warned about; looks are
- * ever more rare. Just ready it may still be running, of which nothing can
- * be told: that is waited for but shortly. */
+/* So long a successor is asked where nothing says that it is needed. */
 #define HOLD_MS		(FIRST_MS + AGAIN_MS)
+/* Just ready it may still be running, of which nothing can be told. */
 #define UNKNOWN_MS	300
+/* Where there is no ready_timeout. */
+#define LOAD_MS		60000
+/* Looks are ever more rare. */
 #define LOOK_MIN_MS	20
 #define LOOK_MAX_MS	500
 
@@ -34,11 +37,11 @@ struct check {
 	struct event		*timer;		/* or NULL: no memory for it */
 	int			 generation;
 	bool			 suspect;	/* the one asked again */
-	/* Successors that are held: the first of a reload. */
-	int			 held;		/* generation; 0: none yet */
-	int64_t			 held_ms;	/* since */
+	/* Of the generation whose successors were asked last. */
+	int			 held;
 	bool			 needed;	/* who is there uses them */
 	bool			 strayed;	/* one was seen elsewhere */
+	bool			 blind;		/* nothing can be told of them */
 };
 
 static void
@@ -98,8 +101,11 @@ warn(const struct child_info *info, const struct listener_set *set,
 	    log_int("pid", info->pid),
 	    log_str("addr", listener_text(listener_set_nth(set, 0, &name))),
 	    log_str("elsewhere", elsewhere[0] == '\0' ? NULL : elsewhere),
-	    log_str("msg", "it is ready, but does not use the sockets that it"
-	    " was given: does its command line tell it to?"));
+	    log_str("msg", elsewhere[0] != '\0' ? "it is ready, but does not "
+	    "use the sockets that it was given: does its command line tell it "
+	    "to?" : "it is ready, but does not use the sockets that it was "
+	    "given: does its command line tell it to, or does it still load, "
+	    "longer than [worker] ready says?"));
 }
 
 static void
@@ -128,16 +134,13 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- successors */
 
-/* Whom it is to replace in the first place of a reload, or NULL. */
+/* Whom it is to replace, or NULL. */
 static const struct child_info *
 predecessor(const struct check *check, const struct child_info *info)
 {
 	struct slot_info	 slot;
 
-	if (!pool_renewing(check->pool) ||
-	    info->generation != pool_generation(check->pool) ||
-	    info->generation == pool_proven(check->pool) ||
-	    !pool_slot(check->pool, info->slot, &slot) ||
+	if (!pool_slot(check->pool, info->slot, &slot) ||
 	    slot.successor == NULL || child_info(slot.successor) != info)
 		return NULL;
 	return child_info(slot.child);
@@ -154,26 +157,56 @@ ask_of(const struct check *check, const struct child_info *info,
 	    sizeof(elsewhere->text));
 }
 
-/* As time goes by, and what was seen. */
+/* Nobody is known to use them: then they may not be there to be used. */
 static enum check_verdict
-judge(struct check *check, enum probe_result old, enum probe_result new,
-    bool elsewhere, int64_t waited_ms)
+judge_unneeded(enum probe_result old, enum probe_result new, int64_t waited_ms)
 {
-	int64_t	 limit_ms = HOLD_MS;
+	int64_t	 limit_ms = old == PROBE_UNUSED || new == PROBE_UNKNOWN ?
+		    UNKNOWN_MS : HOLD_MS;
 
-	check->needed |= old == PROBE_USED;
-	check->strayed |= elsewhere;
-	/* A busy one can look idle between two clients: not at every look. */
-	if (new == PROBE_USED || (old == PROBE_UNUSED && !check->needed &&
-	    waited_ms >= UNKNOWN_MS))
+	return waited_ms < limit_ms ? CHECK_WAIT : CHECK_GOOD;
+}
+
+/*
+ * Who is there uses them, and this one does not yet: it loads. One that was
+ * seen to be elsewhere is not let go for being busy at another look.
+ */
+static enum check_verdict
+judge_needed(struct check *check, enum probe_result new, bool elsewhere,
+    int64_t waited_ms, bool timed_out)
+{
+	if (elsewhere && waited_ms >= HOLD_MS)
+		return CHECK_BAD;
+	if (new == PROBE_UNKNOWN && check->blind && waited_ms >= UNKNOWN_MS)
 		return CHECK_GOOD;
-	/* One that was seen to be elsewhere is not let go for being busy. */
-	if (new == PROBE_UNKNOWN)
-		limit_ms = check->strayed ? 2 * HOLD_MS : UNKNOWN_MS;
-	if (waited_ms < limit_ms)
+	if (!timed_out)
 		return CHECK_WAIT;
-	return new == PROBE_UNUSED && elsewhere && check->needed ?
-	    CHECK_BAD : CHECK_GOOD;
+	if (new == PROBE_UNUSED || check->strayed)
+		return CHECK_BAD;
+	check->blind = true;
+	return CHECK_GOOD;
+}
+
+static bool
+timed_out(const struct check *check, const struct child_info *info,
+    int64_t now_ms)
+{
+	int64_t	 limit_ms = generations_of(check->generations,
+		    info->generation)->conf->worker.ready_timeout;
+
+	return now_ms - info->spawned_ms >= (limit_ms == 0 ? LOAD_MS :
+	    limit_ms);
+}
+
+static void
+say_why(const struct err *elsewhere, struct err *why)
+{
+	if (elsewhere->text[0] != '\0')
+		err_set(why, "it listens on %.200s, not on the sockets that "
+		    "it was given", elsewhere->text);
+	else
+		err_set(why, "it does not use the sockets that it was given, "
+		    "as the one in its place does");
 }
 
 enum check_verdict
@@ -181,27 +214,32 @@ check_successor(struct check *check, const struct child_info *info,
     int64_t *again_ms, struct err *why)
 {
 	const struct child_info	*old = predecessor(check, info);
-	enum probe_result	 result;
+	struct entry		*entry = roster_at(check->roster, info->cell);
+	enum probe_result	 new, other;
 	enum check_verdict	 verdict;
 	struct err		 elsewhere = { "" }, unused = { "" };
-	int64_t			 waited_ms;
+	int64_t			 now_ms = clock_now_ms(), waited_ms;
 
-	if (old == NULL || !roster_at(check->roster, info->cell)->program)
+	if (old == NULL || !entry->program)
 		return CHECK_GOOD;
-	if (check->held != info->generation) {
-		check->held = info->generation;
-		check->held_ms = clock_now_ms();
-		check->needed = check->strayed = false;
-	}
-	waited_ms = clock_now_ms() - check->held_ms;
-	result = ask_of(check, info, &elsewhere);
-	verdict = judge(check, ask_of(check, old, &unused), result,
-	    elsewhere.text[0] != '\0', waited_ms);
+	if (check->held != info->generation)
+		check->needed = check->strayed = check->blind = false;
+	check->held = info->generation;
+	if (entry->held_ms == 0)
+		entry->held_ms = now_ms;
+	waited_ms = now_ms - entry->held_ms;
+	if ((new = ask_of(check, info, &elsewhere)) == PROBE_USED)
+		return CHECK_GOOD;
+	check->strayed |= elsewhere.text[0] != '\0';
+	other = ask_of(check, old, &unused);
+	check->needed |= other == PROBE_USED;
+	verdict = !check->needed ? judge_unneeded(other, new, waited_ms) :
+	    judge_needed(check, new, elsewhere.text[0] != '\0', waited_ms,
+	    timed_out(check, info, now_ms));
 	*again_ms = waited_ms < LOOK_MIN_MS ? LOOK_MIN_MS :
 	    waited_ms > LOOK_MAX_MS ? LOOK_MAX_MS : waited_ms;
 	if (verdict == CHECK_BAD)
-		err_set(why, "it listens on %.200s, not on the sockets that "
-		    "it was given", elsewhere.text);
+		say_why(&elsewhere, why);
 	return verdict;
 }
 

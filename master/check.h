@@ -25,9 +25,9 @@ void		 check_free(struct check *check);
 
 /*
  * A program says that it is ready, or has lived for long enough. May it take
- * the place of the worker that is there? The first of a reload is asked
- * whether it uses its sockets, if that worker does: nobody would serve once
- * all are replaced by ones that listen elsewhere.
+ * the place of the worker that is there? If that one uses its sockets, only
+ * once it does so, too: before, it still loads, and may yet fail. After
+ * ready_timeout, or when it listens elsewhere, it never will.
  */
 enum check_verdict {
 	CHECK_GOOD,		/* or nobody can tell */

@@ -143,7 +143,7 @@ daemon_restore(int fd)
 {
 	struct daemon_parent	*parent;
 
-	if (fd == -1)
+	if (!keep_has(fd, KEEP_OTHER))
 		return NULL;
 	parent = xcalloc(1, sizeof(*parent));
 	parent->fd = fd;

@@ -17,7 +17,11 @@ struct daemon_parent;
  */
 struct daemon_parent	*daemon_start(struct err *err);
 
-/* Its descriptor, to outlive an exec; and the way back. NULL, -1: none. */
+/*
+ * Its descriptor, to outlive an exec; and the way back, after keep_check().
+ * NULL, -1: none. It was told already if the descriptor is not kept any more:
+ * a crash may come before that is written down.
+ */
 int			 daemon_fd(const struct daemon_parent *parent);
 struct daemon_parent	*daemon_restore(int fd);
 

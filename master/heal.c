@@ -85,8 +85,8 @@ install(struct err *err)
 		return -1;
 	/* All: the mask goes over the exec, so that no signal is lost. */
 	sigfillset(&action.sa_mask);
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		if (sigaction(heal_signals[i], &action, NULL) == -1)
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		if (sigaction(sigq_faults[i], &action, NULL) == -1)
 			return err_sys(err, "cannot handle crashes");
 	return 0;
 }
@@ -146,8 +146,8 @@ heal_forget(void)
 {
 	size_t	 i;
 
-	for (i = 0; capsule.in.armed && i < HEAL_SIGNALS; i++)
-		signal(heal_signals[i], SIG_DFL);
+	for (i = 0; capsule.in.armed && i < SIGQ_FAULTS; i++)
+		signal(sigq_faults[i], SIG_DFL);
 }
 
 void
@@ -174,8 +174,8 @@ after_exec(struct err *err)
 	if (ring != -1 && heal_origin().how != HEAL_GIVE_UP && allowed())
 		status = arm(heal_origin().state_fd, ring, NULL, false, err);
 	sigemptyset(&faults);
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		sigaddset(&faults, heal_signals[i]);
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		sigaddset(&faults, sigq_faults[i]);
 	sigprocmask(SIG_UNBLOCK, &faults, NULL);
 	return status;
 }
@@ -200,6 +200,12 @@ heal_first(int argc, char **argv, struct err *err)
 	if (capsule.in.own == -1)
 		return err_sys(err, "cannot open our own program");
 	return 0;
+}
+
+int
+heal_renew_environ(struct err *err)
+{
+	return capsule_make(0, capsule.in.argv, environ, err);
 }
 
 char *const *

@@ -35,8 +35,9 @@ struct heal_origin {
 };
 
 /*
- * The very first thing in main(): keeps copies of argv and the environment
- * (without MUSTER_STATE, which it removes) and a descriptor of the binary.
+ * The very first thing in main(), once there are standard streams: keeps
+ * copies of argv and the environment (without MUSTER_STATE, which it removes)
+ * and a descriptor of the binary.
  * After an exec it lets fault signals in (all others stay blocked until
  * sigq_reopen()) and arms the handler: a crash before heal_arm() begins anew
  * from the old state, after an upgrade with the old image. -1 with err: there
@@ -70,6 +71,12 @@ int		 heal_arm(const struct heal_options *options,
 void		 heal_disarm(void);
 /* In a forked child: default dispositions. Async-signal-safe. */
 void		 heal_forget(void);
+
+/*
+ * Before heal_arm(): as the environment is now, so the next image has it. A
+ * daemon is not the process that the one it was given names. -1 with err.
+ */
+int		 heal_renew_environ(struct err *err);
 
 /* As they were at the start, on read-only pages; NULL-terminated. */
 char *const	*heal_argv(void);

@@ -5,19 +5,19 @@
 #include <unwind.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "master/crash.h"
 #include "master/heal_priv.h"
+#include "master/sigq.h"
 #include "master/state.h"
 
 /*
  * In here the process is broken: nothing but system calls and our own stack,
- * the read-only capsule, and the state by its descriptor.
+ * the read-only capsule, and the state by its descriptor; at the end, where a
+ * second fault does no harm, the log's last lines.
  */
 #define GUARD_MS	60000
 #define GUARD_MAX	3	/* in that time; with one more we give up */
-
-const int	 heal_signals[HEAL_SIGNALS] = { SIGSEGV, SIGBUS, SIGFPE,
-		    SIGILL, SIGABRT };
 
 /* Where we are loaded: the linker knows. */
 extern const char	 load_base[] __asm__("__ehdr_start");
@@ -32,8 +32,8 @@ mask_faults(int how)
 	size_t		 i;
 
 	sigemptyset(&set);
-	for (i = 0; i < HEAL_SIGNALS; i++)
-		sigaddset(&set, heal_signals[i]);
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		sigaddset(&set, sigq_faults[i]);
 	sigprocmask(how, &set, NULL);
 }
 
@@ -216,6 +216,8 @@ heal_on_fault(int signo, siginfo_t *info, void *context)
 		}
 		trace(&crash);
 		record(&crash);
+		/* The last thing that was done, and not told of yet. */
+		log_rescue(log_rescue_fd());
 	}
 	become(give_up);
 	die(signo, info);

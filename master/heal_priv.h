@@ -52,10 +52,7 @@ extern const char *const	 heal_how_names[HEAL_HOWS];
 /* Where the handler may write: -1 in a layout that it does not know. */
 off_t		 heal_ring_of(int state_fd);
 
-/* The signals of a fault. */
-#define HEAL_SIGNALS	5
-extern const int heal_signals[HEAL_SIGNALS];
-
+/* The handler of sigq_faults. */
 void		 heal_on_fault(int signo, siginfo_t *info, void *context);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdint.h>
 
 struct board;
-struct conf;
 struct event_base;
 struct generations;
 struct pool;

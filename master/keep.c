@@ -159,19 +159,6 @@ keep_has(int fd, enum keep_kind kind)
 	    still(fd, rows[fd].dev, rows[fd].ino);
 }
 
-int
-keep_next(enum keep_kind kind, int after)
-{
-	int	 fd;
-
-	if (rows == NULL)
-		return -1;
-	for (fd = after + 1; (size_t)fd < top(); fd++)
-		if (rows[fd].kind == (uint32_t)kind)
-			return fd;
-	return -1;
-}
-
 /* ---- exposure */
 
 void

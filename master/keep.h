@@ -16,9 +16,9 @@
  * Global, as the crash handler has no argument; the rows lie in the mirror.
  */
 enum keep_kind {		/* written down: new ones at the end */
-	KEEP_NONE, KEEP_STATE, KEEP_BOARD, KEEP_LISTENER, KEEP_DIR, KEEP_LIFE,
+	KEEP_NONE, KEEP_BOARD, KEEP_LISTENER, KEEP_DIR, KEEP_LIFE,
 	KEEP_SIGNALS, KEEP_INBOX, KEEP_MAIL, KEEP_ACK, KEEP_CAPTURE,
-	KEEP_PIDFILE, KEEP_BINARY, KEEP_PIDFD, KEEP_OTHER, KEEP_KINDS
+	KEEP_PIDFILE, KEEP_PIDFD, KEEP_OTHER, KEEP_KINDS
 };
 
 #define KEEP_MAX	65536		/* descriptors below this number */
@@ -63,9 +63,6 @@ size_t	keep_sweep(void);
 
 /* Is it kept as of this kind, and now still what it was? */
 bool	keep_has(int fd, enum keep_kind kind);
-
-/* A descriptor of this kind, the lowest above after (-1 to begin), or -1. */
-int	keep_next(enum keep_kind kind, int after);
 
 /*
  * Make all survive an exec, and take that back. keep_expose_rows() is for the

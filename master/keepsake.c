@@ -18,6 +18,7 @@
 #include "master/mirror.h"
 #include "master/policy.h"
 #include "master/pool_save.h"
+#include "master/reload.h"
 #include "master/roster.h"
 #include "master/saved.h"
 #include "master/spawn.h"
@@ -58,6 +59,18 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
+/* What a crash would cut off, without any trace but this. */
+static uint32_t
+reload_begun(const struct supervise *s)
+{
+	const char	*why = reload_preparing(s->reload);
+
+	if (why == NULL)
+		return SETUP_NO_RELOAD;
+	return strcmp(why, "upgrade") == 0 ? SETUP_BY_UPGRADE :
+	    SETUP_BY_SIGNAL;
+}
+
 /*
  * The pool comes last: it ends the turn. Only then a cell may be used again,
  * so that no row is of two workers in one turn.
@@ -70,7 +83,8 @@ keepsake_turn(struct supervise *s)
 	struct child		*child;
 	int			 slot;
 
-	if (s->setup_due || inbox_is_new(s))
+	if (s->setup_due || inbox_is_new(s) ||
+	    s->p.figures->reload_begun != reload_begun(s))
 		keepsake_setup(s);
 	while ((child = pool_next_changed(s->pool)) != NULL)
 		keepsake_child(s, child);
@@ -157,6 +171,21 @@ write_generations(const struct supervise *s, struct setup_saved *setup)
 	}
 }
 
+/* Why a renewal was begun: written down by their places. */
+static const char *const	 causes[] = { "signal", "upgrade", "adopt" };
+#define CAUSES	(sizeof(causes) / sizeof(causes[0]))
+
+static uint32_t
+number_of(const char *cause)
+{
+	uint32_t	 i;
+
+	for (i = 0; cause != NULL && i < CAUSES; i++)
+		if (strcmp(causes[i], cause) == 0)
+			return i;
+	return 0;
+}
+
 void
 keepsake_setup(struct supervise *s)
 {
@@ -169,6 +198,8 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
+	figures->renewal = number_of(reload_why(s->reload));
+	figures->reload_begun = reload_begun(s);
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->
@@ -236,18 +267,25 @@ keepsake_board(struct supervise *s, struct err *err)
 	return 0;
 }
 
+/* A number alone says nothing: a turn that was cut off may have closed it. */
+static const int *
+pair(const int *fds, enum keep_kind kind)
+{
+	return keep_has(fds[0], kind) && keep_has(fds[1], kind) ? fds : NULL;
+}
+
 const int *
 keepsake_inbox(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.inbox_fds;
+	    pair(s->p.saved->setup->master.inbox_fds, KEEP_INBOX);
 }
 
 const int *
 keepsake_life(const struct supervise *s)
 {
 	return s->p.saved == NULL ? NULL :
-	    s->p.saved->setup->master.life_fds;
+	    pair(s->p.saved->setup->master.life_fds, KEEP_LIFE);
 }
 
 struct pool *
@@ -284,6 +322,14 @@ restore_ears(struct supervise *s, struct entry *entry,
 	if (keep_has(row->out_fd, KEEP_CAPTURE))
 		entry->output = capture_restore(s->captures, row->out_fd,
 		    entry->slot, entry->pid, entry->generation, &err);
+}
+
+void
+keepsake_renewal(struct supervise *s)
+{
+	uint32_t	 cause = s->p.saved->setup->master.renewal;
+
+	reload_resume(s->reload, causes[cause < CAUSES ? cause : 0]);
 }
 
 void

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -32,7 +33,7 @@ struct mailbox {
 	int		 fd;
 	pid_t		 worker;	/* 0: not owned yet */
 	uid_t		 uid;
-	unsigned long	 dropped;
+	bool		 told;		/* that one was refused */
 	bool		 wary;		/* the next may have crashed us */
 	char		 address[ADDRESS_MAX];
 };
@@ -46,7 +47,7 @@ struct mailroom {
 	void		(*done)(void *);
 	void		*arg;
 	uint64_t	 last;		/* the newest address's number */
-	struct mailbox	*reading;	/* NULL once that is closed */
+	struct mailbox	*reading;	/* NULL: none, or it was closed */
 	struct by_worker workers;
 	struct by_address addresses;
 };
@@ -73,10 +74,11 @@ RB_GENERATE_INTERNAL(by_address, mailbox, by_address, compare_address,
 static void
 drop(struct mailbox *box, const struct dgram *got, const char *why)
 {
-	if (box->dropped++ == 0)
+	if (!box->told)
 		log_event(EV_MAIL_REFUSED, log_int("pid", box->worker),
 		    log_int("sender", got->pid), log_int("uid", got->uid),
 		    log_str("msg", why));
+	box->told = true;
 }
 
 static bool
@@ -122,21 +124,24 @@ read_one(struct mailbox *box)
 	return looked ? MESSAGES_A_BOX : 1;
 }
 
-/* What is said may end the worker, and with it the mailbox. */
+/*
+ * What is said may end the worker, and with it the mailbox. It reads no other
+ * mailbox in between: that could close this one unseen.
+ */
 static void
 read_some(struct mailbox *box, int most, bool even)
 {
 	struct mailroom	*room = box->room;
-	struct mailbox	*outer = room->reading;
 	int		 cost;
 
+	assert(room->reading == NULL);
 	room->reading = box;
 	while (most > 0 && room->reading == box) {
 		if ((cost = read_one(box)) == 0)
 			break;
 		most -= even ? 1 : cost;
 	}
-	room->reading = outer;
+	room->reading = NULL;
 }
 
 void
@@ -309,12 +314,6 @@ mailbox_own(struct mailbox *box, pid_t worker, uid_t uid)
 	if (own(box, worker, uid) == -1)
 		log_event(EV_LOOP_NOTE, log_str("msg",
 		    "a program's mailbox cannot be watched"), log_errno());
-}
-
-unsigned long
-mailbox_dropped(const struct mailbox *box)
-{
-	return box->dropped;
 }
 
 static void

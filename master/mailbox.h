@@ -40,8 +40,6 @@ struct mailbox	*mailbox_of(struct mailroom *room, pid_t worker);
 struct mailbox	*mailbox_at(struct mailroom *room, const char *address);
 /* Read what is there now, so many at most: a dead worker's last words. */
 void		 mailbox_read(struct mailbox *box, int most);
-/* Messages that were not heard. */
-unsigned long	 mailbox_dropped(const struct mailbox *box);
 /* Also from within said. */
 void		 mailbox_close(struct mailbox *box);
 

@@ -20,7 +20,10 @@ usage_error(const char *line)
 	return EX_USAGE;
 }
 
-/* What the system opens next must not be taken for a standard stream. */
+/*
+ * What is opened next must not be taken for a standard stream: a daemon puts
+ * /dev/null over those, and the next image takes none for what was kept.
+ */
 static void
 fill_standard_streams(void)
 {
@@ -36,7 +39,8 @@ static int
 load(const struct options *options, struct conf **out)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings, NULL };
+				    options->nsettings, NULL,
+				    options->test || options->dump };
 	struct conf_errors	 errors = { 0 };
 	size_t			 i;
 	int			 code = EX_CONFIG;
@@ -56,19 +60,12 @@ load(const struct options *options, struct conf **out)
 static int
 show(const struct options *options, struct conf *conf)
 {
-	struct err	 err;
-	int		 code = 0;
-
-	if (conf_command_check(conf, &err) == -1) {
-		fprintf(stderr, "muster: %s\n", err.text);
-		code = EX_CONFIG;
-	} else if (options->dump) {
+	if (options->dump)
 		conf_dump(conf, stdout);
-	} else {
+	else
 		printf("muster: configuration ok\n");
-	}
 	conf_free(conf);
-	return code;
+	return 0;
 }
 
 static int
@@ -103,10 +100,10 @@ main(int argc, char **argv)
 	struct err		 err;
 	int			 code;
 
+	fill_standard_streams();
 	/* Before all else: what is kept has to be as it was at the start. */
 	if (heal_first(argc, argv, &err) == -1)
 		fprintf(stderr, "muster: %s\n", err.text);
-	fill_standard_streams();
 	setproctitle_init(argc, argv, environ);
 	origin = heal_origin();
 	if (origin.warning[0] != '\0')

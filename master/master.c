@@ -14,7 +14,6 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "master/base.h"
-#include "master/crash.h"
 #include "master/daemon.h"
 #include "master/generation.h"
 #include "master/heal.h"
@@ -22,11 +21,11 @@
 #include "master/logs.h"
 #include "master/master_priv.h"
 #include "master/mirror.h"
-#include "master/options.h"
 #include "master/orders.h"
 #include "master/pool.h"
 #include "master/proc.h"
 #include "master/reload.h"
+#include "master/restore.h"
 #include "master/saved.h"
 #include "master/sigq.h"
 #include "master/store.h"
@@ -270,11 +269,12 @@ master_new(const struct master_parts *parts, struct err *err)
 	if (parts->parent != NULL)
 		systemd_main_pid(m->systemd);
 	if (make_parts(m, err) == -1) {
-		/* What was kept is the image's before us, if that goes on. */
-		if (parts->saved == NULL)
+		if (restore_may_undo(parts->saved))
 			master_free(m);
 		return NULL;
 	}
+	if (master_conf(m)->master.daemon && parts->parent == NULL)
+		reload_detached(supervise_reload(m->supervise));
 	m->store = store_new(m->systemd,
 	    generations_now(m->p.generations)->sockets);
 	on_changed(m);
@@ -282,6 +282,9 @@ master_new(const struct master_parts *parts, struct err *err)
 		master_note_crashes(m);
 		supervise_take_stock(m->supervise);
 	}
+	/* What is found is told behind the start. */
+	if (parts->how == HEAL_FRESH)
+		master_say_origin(m);
 	if (parts->survivors != NULL)
 		supervise_adopt(m->supervise, parts->survivors);
 	supervise_write_down(m->supervise);
@@ -341,10 +344,12 @@ begin(struct master *m)
 {
 	const struct timeval	 slow = clock_timeval(SLOW_MS);
 	struct setup_master	*figures = m->p.figures;
+	struct reload		*reload = supervise_reload(m->supervise);
 	bool			 wanted = figures->reload_wanted != 0;
 	bool			 renew = master_upgraded(m) && has_old_workers(m);
 
-	master_say_origin(m);
+	if (m->p.how != HEAL_FRESH)
+		master_say_origin(m);
 	if (!supervise_is_ready(m->supervise))
 		event_add(m->slow, &slow);
 	/* Signals that the image before us counted may have no record left. */
@@ -357,8 +362,9 @@ begin(struct master *m)
 	if (m->gives_up)
 		master_request(m, WISH_STOP, 0);
 	else if (wanted || renew)
-		reload_request(supervise_reload(m->supervise),
-		    wanted ? "signal" : "upgrade");
+		reload_request(reload, wanted ? "signal" : "upgrade");
+	else if (reload_preparing(reload) != NULL)
+		reload_give_up(reload);
 }
 
 const char *

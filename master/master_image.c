@@ -59,7 +59,7 @@ become(struct master *m, struct err *err)
 	    log_str("version", m->proven));
 	figures->exec_ms = clock_now_ms();
 	figures->reload_wanted =
-	    reload_preparing(supervise_reload(m->supervise));
+	    reload_preparing(supervise_reload(m->supervise)) != NULL;
 	if (supervise_write_down(m->supervise))
 		upgrade_exec(m->p.mirror, NULL, err);
 	else

@@ -64,11 +64,12 @@ void	proc_kill_orphan(pid_t pid);
  * Fork a helper that leads its own group, dies with us, and is the program at
  * path with 0, 1, 2 and the nkeep descriptors in keep alone. -1 with errno.
  * If it cannot be executed, a PROC_NO_EXEC byte and errno (an int) are written
- * to fail_fd, which is one of keep.
+ * to fail_fd, which is one of keep. What it prints goes to out_fd.
  */
 #define PROC_NO_EXEC	'\0'
 pid_t	proc_fork_exec(const char *path, char *const argv[],
-	    char *const envp[], const int keep[], size_t nkeep, int fail_fd);
+	    char *const envp[], const int keep[], size_t nkeep, int fail_fd,
+	    int out_fd);
 
 struct proc_death {
 	pid_t	 pid;
@@ -88,7 +89,7 @@ bool	proc_reap(pid_t pid, struct proc_death *death);
 
 /*
  * What proc(5) says of a living process: its name, and what it waits in, as
- * "state=S wchan=...". Empty text where it cannot be read.
+ * "state S in WCHAN". Empty text where it cannot be read.
  */
 void	proc_name(pid_t pid, char *out, size_t size);
 void	proc_where(pid_t pid, char *out, size_t size);

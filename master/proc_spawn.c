@@ -236,7 +236,8 @@ proc_fork_helper(int (*run)(void *arg, int out), void *arg, int *fd)
 /* Async-signal-safe calls alone. */
 static void
 become(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd, pid_t parent)
+    const int keep[], size_t nkeep, int fail_fd, int out_fd,
+    pid_t parent)
 {
 	struct {
 		char	 what;
@@ -250,7 +251,9 @@ become(const char *path, char *const argv[], char *const envp[],
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(127);		/* too late to be told */
-	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
+	if (dup2(out_fd, STDOUT_FILENO) != -1 &&
+	    dup2(out_fd, STDERR_FILENO) != -1 &&
+	    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
 		while (nkeep-- > 0)
 			fcntl(keep[nkeep], F_SETFD, 0);
 		sigemptyset(&none);
@@ -267,13 +270,14 @@ become(const char *path, char *const argv[], char *const envp[],
 
 pid_t
 proc_fork_exec(const char *path, char *const argv[], char *const envp[],
-    const int keep[], size_t nkeep, int fail_fd)
+    const int keep[], size_t nkeep, int fail_fd, int out_fd)
 {
 	pid_t	 parent = getpid(), pid;
 
 	proc_hold_signals();
 	if ((pid = fork()) == 0)
-		become(path, argv, envp, keep, nkeep, fail_fd, parent);
+		become(path, argv, envp, keep, nkeep, fail_fd, out_fd,
+		    parent);
 	proc_release_signals();
 	if (pid != -1)
 		setpgid(pid, pid);

@@ -1,10 +1,9 @@
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include <event2/event.h>
 
-#include "common/board.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -16,7 +15,6 @@
 #include "master/proc.h"
 #include "master/procfs.h"
 #include "master/roster.h"
-#include "master/saved.h"
 #include "master/supervise_priv.h"
 #include "master/turnout.h"
 
@@ -69,6 +67,53 @@ sweep(struct supervise *s)
 	leftovers_sweep(&ask);
 }
 
+/* ---- does it go on elsewhere, as a daemon does? */
+
+#define BIRTHMARK_LOOKS	64	/* processes: it is but a hint */
+
+struct birthmark {
+	struct supervise *s;
+	int	 looks;
+	char	 text[160];
+	size_t	 len;			/* its NUL, too */
+	bool	 found;
+};
+
+/* A process that has just come to us from its parent, who ends. */
+static bool
+has_mark(void *arg, int pid)
+{
+	static char	 text[131072];
+	struct birthmark *mark = arg;
+	ssize_t		 len;
+
+	if (is_worker(mark->s, pid))
+		return true;
+	len = procfs_read(pid, "environ", text, sizeof(text));
+	mark->found = len > 0 && memmem(text, (size_t)len + 1, mark->text,
+	    mark->len) != NULL;
+	return !mark->found && ++mark->looks < BIRTHMARK_LOOKS;
+}
+
+/*
+ * A program that ends with 0 before it was ready may have gone to the
+ * background: that is told with its failure. To be asked while it is there.
+ */
+static void
+look_for_daemon(struct supervise *s, const struct child_info *info)
+{
+	const struct entry	*entry = roster_at(s->roster, info->cell);
+	struct birthmark	 mark = { .s = s };
+
+	if (info->ready_ms != -1 || entry->mail == NULL)
+		return;
+	mark.len = (size_t)snprintf(mark.text, sizeof(mark.text),
+	    "NOTIFY_SOCKET=%s", mailbox_address(entry->mail)) + 1;
+	if (mark.len <= sizeof(mark.text) &&
+	    procfs_children(has_mark, &mark) == 0 && mark.found)
+		report_background(&s->report, info);
+}
+
 void
 supervise_reap(struct supervise *s)
 {
@@ -85,6 +130,7 @@ supervise_reap(struct supervise *s)
 		 * still is the group's and cannot be a stranger's.
 		 */
 		if (child != NULL) {
+			look_for_daemon(s, child_info(child));
 			proc_kill_leftovers(pid);
 			hear_last_words(s, child_info(child));
 			left |= roster_at(s->roster,

@@ -28,6 +28,7 @@ struct reload {
 	struct cause		 asked;
 	struct resolver		*resolver;	/* looks names up; or NULL */
 	struct conf		*fresh;		/* owned, until it is in force */
+	bool			 preparing;
 	/* What took force. */
 	struct cause		 going;
 	bool			 renewing;	/* the pool is at it */
@@ -70,6 +71,7 @@ abandon(struct reload *r)
 	r->resolver = NULL;
 	conf_free(r->fresh);
 	r->fresh = NULL;
+	r->preparing = false;
 }
 
 void
@@ -82,13 +84,19 @@ reload_forget(struct reload *r)
 bool
 reload_running(const struct reload *r)
 {
-	return r->resolver != NULL || r->renewing;
+	return r->preparing || r->renewing;
 }
 
-bool
+const char *
 reload_preparing(const struct reload *r)
 {
-	return r->resolver != NULL;
+	return r->preparing ? r->asked.why : NULL;
+}
+
+const char *
+reload_why(const struct reload *r)
+{
+	return r->going.why;
 }
 
 void
@@ -98,18 +106,12 @@ reload_resume(struct reload *r, const char *why)
 	r->going = (struct cause){ why, clock_now_us() };
 }
 
-const char *
-reload_failure(const struct reload *r)
-{
-	return r->failure.text;
-}
-
 /* One has ended; not all, if another has come in the meantime. */
 static void
 ended(struct reload *r)
 {
 	if (!reload_running(r))
-		r->p.ended(r->p.arg, &r->failure);
+		r->p.ended(r->p.arg);
 }
 
 /*
@@ -123,6 +125,21 @@ refused(struct reload *r)
 	log_event(EV_RELOAD_FAILED, log_str("why", r->asked.why),
 	    log_str("msg", r->failure.text));
 	ended(r);
+}
+
+void
+reload_cut_off(struct reload *r, const char *why)
+{
+	r->asked = (struct cause){ why, clock_now_us() };
+	r->preparing = true;
+}
+
+void
+reload_give_up(struct reload *r)
+{
+	err_set(&r->failure, "the master crashed while it prepared this one, "
+	    "nothing changed: ask for it again");
+	refused(r);
 }
 
 /* ---- the new configuration, checked aside */
@@ -218,6 +235,7 @@ take_force(struct reload *r, const struct conf *old,
 	generation = generations_add(r->p.generations,
 	    pool_generation(r->p.pool), r->fresh, sockets);
 	r->fresh = NULL;
+	r->preparing = false;
 	r->going = r->asked;
 	r->renewing = true;
 	r->failure.text[0] = '\0';	/* that of one before, by now */
@@ -275,12 +293,16 @@ on_resolved(void *arg, struct resolved *resolved, const struct err *err)
 void
 reload_request(struct reload *r, const char *why)
 {
-	const struct conf	*old = generations_now(r->p.generations)->conf;
+	const struct conf	*old;
 
 	abandon(r);
+	/* What was before is one thing, what comes another. */
+	r->p.run(r->p.arg);
 	r->asked = (struct cause){ why, clock_now_us() };
 	r->failure.text[0] = '\0';
+	r->preparing = true;
 	r->p.begun(r->p.arg);
+	old = generations_now(r->p.generations)->conf;
 	if ((r->fresh = load(r)) == NULL || permitted(r, old) == -1) {
 		refused(r);
 		return;

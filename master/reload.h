@@ -32,9 +32,9 @@ struct reload_parts {
 	 * when it was put back.
 	 */
 	void	(*changed)(void *arg);
-	/* It has begun; it has ended, with err's text "" if all is well. */
+	/* It has begun; to be written down at once. It has ended, well or not. */
 	void	(*begun)(void *arg);
-	void	(*ended)(void *arg, const struct err *err);
+	void	(*ended)(void *arg);
 	void	(*run)(void *arg);	/* the pool has something to do */
 	void	*arg;
 };
@@ -74,10 +74,17 @@ void		 reload_forget(struct reload *reload);
  */
 void		 reload_resume(struct reload *reload, const char *why);
 
+/* Why what took force last was begun; NULL: nothing did. Borrowed. */
+const char	*reload_why(const struct reload *reload);
+
 bool		 reload_running(const struct reload *reload);
-/* Is it still at what comes before anything changes? */
-bool		 reload_preparing(const struct reload *reload);
-/* Why the last one failed; "" if it did not. Borrowed. */
-const char	*reload_failure(const struct reload *reload);
+/* Is it still at what comes before anything changes? Why; or NULL. */
+const char	*reload_preparing(const struct reload *reload);
+/*
+ * The image before us was preparing one, for this reason. It is requested
+ * again, or, as it may be what crashed us, given up: it has failed then.
+ */
+void		 reload_cut_off(struct reload *reload, const char *why);
+void		 reload_give_up(struct reload *reload);
 
 #endif

@@ -109,10 +109,16 @@ report_exit(const struct report *report, const struct child_info *child,
 				    child->why != WHY_WATCHDOG;
 	struct log_field	 code = log_int("code", death->code);
 	struct log_field	 core = log_str("core", "yes");
+	struct log_field	 cpu = log_us("cpu", death->cpu_us);
+	struct log_field	 rss = log_int("rss", death->peak_rss);
 
-	/* Of one that is no child of ours nobody tells us. */
 	if (death->signo != 0 || death->code == -1)
 		code = log_str("code", NULL);
+	/* Of one that is no child of ours nobody tells us. */
+	if (death->signo == 0 && death->code == -1) {
+		cpu = log_str("cpu", NULL);
+		rss = log_str("rss", NULL);
+	}
 	if (!death->core)
 		core.text = NULL;
 	log_event(asked || death->code == 0 ? EV_WORKER_EXIT : EV_WORKER_DIED,
@@ -122,8 +128,7 @@ report_exit(const struct report *report, const struct child_info *child,
 	    log_us("age", age_us(report, child)),
 	    log_str("why", child->why != WHY_NONE ?
 	    pool_why_name(child->why) : NULL),
-	    log_us("cpu", death->cpu_us), log_int("rss", death->peak_rss),
-	    log_str("status", entry->status), log_str("error",
+	    cpu, rss, log_str("status", entry->status), log_str("error",
 	    entry->error == 0 ? NULL : strerrordesc_np(entry->error)));
 }
 
@@ -180,7 +185,16 @@ tell_end(const struct report *report, const struct child_info *child,
 	else if (death->signo != 0)
 		err_set(how, "ended by SIG%s", signal_text(death->signo));
 	else
-		err_set(how, "exit code %d", death->code);
+		err_set(how, "exit code %d%s", death->code,
+		    death->code == 0 && report->background == child->pid ?
+		    "; it left processes behind: did it go to the "
+		    "background?" : "");
+}
+
+void
+report_background(struct report *report, const struct child_info *child)
+{
+	report->background = child->pid;
 }
 
 void

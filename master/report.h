@@ -24,6 +24,7 @@ struct report {
 	struct err		 last_words;	/* of a worker that failed */
 	pid_t			 unfit;		/* who was killed, and why: */
 	struct err		 why_unfit;
+	pid_t			 background;	/* who left processes behind */
 	char			 verdict[640];	/* why the start was given up */
 	int			 title_ready, title_target;
 	enum pool_phase		 title_phase;
@@ -47,6 +48,10 @@ void	report_exit(const struct report *report,
 /* It does not use its sockets, and is to be killed for it. */
 void	report_unfit(struct report *report, const struct child_info *child,
 	    const struct err *why);
+
+/* A program that is not ready ends now, and something that it started lives. */
+void	report_background(struct report *report,
+	    const struct child_info *child);
 
 /*
  * It never was ready: how it ended, and what it said last, are the last words

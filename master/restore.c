@@ -217,13 +217,18 @@ restore_generations(const struct saved *saved, struct err *err)
 	for (i = setup->ngenerations; result == 0 && i > 0; i--)
 		result = restore_one(all, saved, &setup->generations[i - 1],
 		    &held, err);
-	/* All stays open: the image before us may have to go on with it. */
 	if (result == -1)
-		return NULL;
+		return NULL;	/* as restore_may_undo() says */
 	let_go(&held);
 	generations_go_back(all, setup->master.generation);
 	generations_proved(all, saved->pool.proven);
 	return all;
+}
+
+bool
+restore_may_undo(const struct saved *saved)
+{
+	return saved == NULL;
 }
 
 /* ---- the end of an end */

@@ -29,6 +29,13 @@ struct generations	*restore_generations(const struct saved *saved,
 			    struct err *err);
 
 /*
+ * May a part that could not be made take down what it has? Not what it took
+ * up from an image before us (saved, which may be NULL): that image may have
+ * to go on with it, so all is left as it is, for the exec that follows.
+ */
+bool			 restore_may_undo(const struct saved *saved);
+
+/*
  * Had the pool ended, and only the closing was left? Then this closes what
  * sockets there still are, and removes their files. The configuration that was
  * in force, the caller's, or NULL with err. And the exit code of that end.

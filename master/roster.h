@@ -26,6 +26,7 @@ struct entry {
 	struct capture	*output;
 	/* What it said. */
 	int64_t		 alive_ms;	/* its last WATCHDOG=1; 0: never */
+	int64_t		 held_ms;	/* ready, but not let be so: since; 0 */
 	int		 error;		/* its last ERRNO=, or 0 */
 	char		*status;	/* its last STATUS=, owned; or NULL */
 };

@@ -15,18 +15,19 @@
  * descriptors. Written as tagged fields, each with its length (pack.h): a
  * reader skips what it does not know, and has zero for what is not there.
  */
+enum setup_reload { SETUP_NO_RELOAD, SETUP_BY_SIGNAL, SETUP_BY_UPGRADE };
+
 struct setup_master {		/* append only; -1: no such descriptor */
-	int64_t	 started_ms, started_wall_ms;	/* of the first image */
-	int64_t	 ready_ms;		/* 0: not yet */
+	int64_t	 exec_ms;		/* when the last upgrade was begun */
 	int32_t	 had_terminal;
 	int32_t	 life_fds[2], signal_fds[2];
 	int32_t	 inbox_fds[2], board_fd, pidfile_fd, daemon_fd;
 	int32_t	 generation;		/* whose configuration is in force */
-	uint32_t images;		/* execs so far */
-	uint32_t reloads, upgrades, crashes;
-	uint32_t reload_wanted;		/* one was being prepared */
-	int64_t	 exec_ms;		/* when the last upgrade was begun */
-	int32_t	 spare[8];		/* 0 */
+	uint32_t crashes;		/* logged so far */
+	uint32_t reload_wanted;		/* by the image to come */
+	uint32_t renewal;		/* why it was begun: keepsake.c */
+	uint32_t reload_begun;		/* enum setup_reload: is prepared */
+	int32_t	 spare[7];		/* 0 */
 };
 
 struct setup_listener {

@@ -31,6 +31,8 @@ static const struct signal_row {
 	[SIGQ_SCALE] = { 0, "RTMIN+1" },
 };
 
+const int	sigq_faults[SIGQ_FAULTS] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+		    SIGABRT };
 static const int ignored[] = { SIGPIPE, SIGXFSZ };
 
 static int		 pipe_fds[2] = { -1, -1 };
@@ -272,12 +274,6 @@ sigq_close(void)
 	pipe_fds[0] = pipe_fds[1] = -1;
 }
 
-int
-sigq_fd(void)
-{
-	return pipe_fds[0];
-}
-
 bool
 sigq_next(struct sigq_record *record)
 {
@@ -338,14 +334,12 @@ sigq_name(enum sigq_kind kind)
 void
 sigq_block(sigset_t *old)
 {
-	static const int	 faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-				    SIGABRT };
-	sigset_t		 set;
-	size_t			 i;
+	sigset_t	 set;
+	size_t		 i;
 
 	sigfillset(&set);
-	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigdelset(&set, faults[i]);
+	for (i = 0; i < SIGQ_FAULTS; i++)
+		sigdelset(&set, sigq_faults[i]);
 	sigprocmask(SIG_SETMASK, &set, old);
 }
 

@@ -86,7 +86,7 @@ int		 sigq_open(struct err *err);
  * until then; what came meanwhile is delivered now.
  */
 int		 sigq_reopen(const int fds[2], struct err *err);
-/* Both ends of the pipe, for the registry. -1: not open. */
+/* Both ends of the pipe; [0] is readable when signals came. -1: not open. */
 int		 sigq_fds(int out[2]);
 
 /*
@@ -110,8 +110,6 @@ void		 sigq_set_stops(uint32_t kinds);
 void		 sigq_noted(struct sigq_noted *out);
 void		 sigq_close(void);
 
-/* Readable when signals came. */
-int		 sigq_fd(void);
 /* The next record. False: none left. */
 bool		 sigq_next(struct sigq_record *record);
 /* Take all counters: what comes meanwhile is the next turn's. */
@@ -122,9 +120,12 @@ bool		 sigq_value_ok(const struct sigq_record *record);
 /* "TERM", "RTMIN+1". */
 const char	*sigq_name(enum sigq_kind kind);
 
+/* Those that report a fault of our own: heal.h has their handler. */
+#define SIGQ_FAULTS	5
+extern const int	 sigq_faults[SIGQ_FAULTS];
+
 /*
- * Around fork(2): block all signals but those that report a fault of our own
- * (SEGV, BUS, FPE, ILL, ABRT), and open the mask again. In the child, while
+ * Around fork(2): block all signals but those of sigq_faults, and open the mask again. In the child, while
  * still blocked: default dispositions, so that no signal that hits it early
  * runs our handler and writes into the master's pipe.
  */

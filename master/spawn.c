@@ -109,6 +109,7 @@ not_a_program(struct spawner *s, struct birth *birth)
 
 	program_failure_text(&birth->failure, birth->program, err.text,
 	    sizeof(err.text));
+	confine_report(birth->act.slot, &birth->failure.confine);
 	birth_undo(&s->place, birth);
 	if (!hopeless) {
 		failed(s, &birth->act, &err);

@@ -53,7 +53,7 @@ static void
 init(struct start *s, const struct options *options)
 {
 	*s = (struct start){ .source = { options->file, options->settings,
-	    options->nsettings, NULL } };
+	    options->nsettings, NULL, false } };
 	s->figures = (struct setup_master){ .life_fds = { -1, -1 },
 	    .signal_fds = { -1, -1 }, .inbox_fds = { -1, -1 },
 	    .board_fd = -1, .pidfile_fd = -1, .daemon_fd = -1 };
@@ -177,7 +177,8 @@ begin(struct start *s, const struct options *options, struct conf *conf,
 		return EX_OSERR;
 	}
 	/* Now, as all below belongs to the pid that we have then. */
-	if (conf->master.daemon && (s->parent = daemon_start(err)) == NULL)
+	if (conf->master.daemon && ((s->parent = daemon_start(err)) == NULL ||
+	    heal_renew_environ(err) == -1))
 		return EX_OSERR;
 	conf_name_after_pid(conf);
 	sigq_ignore();
@@ -263,9 +264,12 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 	if (s->generations == NULL)
 		return -1;
 	s->parent = daemon_restore(s->figures.daemon_fd);
+	s->figures.daemon_fd = daemon_fd(s->parent);
 	if (logs_open(conf_now(s), conf_now(s)->master.daemon &&
 	    s->parent == NULL, err) == -1 && origin->how == HEAL_UPGRADE)
 		return -1;
+	if (!keep_has(s->figures.pidfile_fd, KEEP_PIDFILE))
+		s->figures.pidfile_fd = -1;
 	take_up_pidfile(s, &conf_now(s)->master);
 	return 0;
 }
@@ -358,7 +362,7 @@ try_it(const struct options *options, const struct heal_origin *origin,
     struct err *err)
 {
 	struct conf_source	 source = { options->file, options->settings,
-				    options->nsettings, NULL };
+				    options->nsettings, NULL, false };
 	struct conf_errors	 errors = { 0 };
 	struct conf		*conf;
 	struct saved		*saved;

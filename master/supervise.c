@@ -1,29 +1,16 @@
 #include "master/supervise.h"
 
-#include <sys/random.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <event2/event.h>
 
-#include "common/board.h"
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/log.h"
-#include "common/mem.h"
-#include "master/acks.h"
-#include "master/capture.h"
 #include "master/generation.h"
 #include "master/health.h"
-#include "master/inbox.h"
 #include "master/keepsake.h"
 #include "master/listener.h"
-#include "master/mailbox.h"
-#include "master/policy.h"
 #include "master/proc.h"
 #include "master/reload.h"
 #include "master/roster.h"

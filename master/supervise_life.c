@@ -27,7 +27,9 @@
 #include "master/pool_save.h"
 #include "master/proc.h"
 #include "master/reload.h"
+#include "master/restore.h"
 #include "master/roster.h"
+#include "master/setup.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
 #include "master/survivors.h"
@@ -171,13 +173,15 @@ on_changed(void *arg)
 static void
 on_reload_begun(void *arg)
 {
-	systemd_reloading(((struct supervise *)arg)->p.systemd);
+	struct supervise	*s = arg;
+
+	supervise_write_down(s);
+	systemd_reloading(s->p.systemd);
 }
 
 static void
-on_reload_ended(void *arg, const struct err *err)
+on_reload_ended(void *arg)
 {
-	(void)err;
 	systemd_ready(((struct supervise *)arg)->p.systemd);
 }
 
@@ -236,7 +240,7 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (s->pool == NULL || keepsake_board(s, err) == -1 ||
 	    hear_open(s, err) == -1 || open_spawner(s, err) == -1 ||
 	    open_timers(s, err) == -1) {
-		if (parts->saved == NULL)
+		if (restore_may_undo(parts->saved))
 			supervise_free(s);
 		return NULL;
 	}
@@ -244,7 +248,10 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	if (parts->saved != NULL) {
 		keepsake_workers(s);
 		if (pool_renewing(s->pool))
-			reload_resume(s->reload, "signal");
+			keepsake_renewal(s);
+		if (parts->figures->reload_begun != SETUP_NO_RELOAD)
+			reload_cut_off(s->reload, parts->figures->reload_begun
+			    == SETUP_BY_UPGRADE ? "upgrade" : "signal");
 	}
 	keepsake_setup(s);
 	return s;
@@ -291,7 +298,7 @@ adopt(struct supervise *s, struct survivor *it)
 	struct entry	 entry = { .pid = it->pid, .slot = it->slot,
 			    .generation = generation, .program = it->program,
 			    .pidfd = it->pidfd, .uid = it->uid,
-			    .born_us = clock_now_us() };
+			    .born_us = clock_of_start_us(it->start) };
 	struct err	 err;
 	int		 cell;
 
@@ -313,6 +320,24 @@ adopt(struct supervise *s, struct survivor *it)
 }
 
 /*
+ * The pool may have been scaled: who serves shall not be told to go before
+ * somebody is there in his place.
+ */
+static void
+make_room(struct supervise *s, const struct survivors *survivors)
+{
+	int	 from = pool_target(s->pool), slots;
+
+	if ((slots = survivors_slots(survivors)) <= from)
+		return;
+	pool_set_target(s->pool, slots, clock_now_ms());
+	if (pool_target(s->pool) != from)
+		log_event(EV_POOL_SCALE, log_int("from", from),
+		    log_int("to", pool_target(s->pool)), log_int("asked",
+		    slots), log_str("msg", "so many survivors serve"));
+}
+
+/*
  * Each takes the place it had; then all are replaced, as they were started by
  * a configuration that nobody knows. Ours is the generation that replaces
  * them.
@@ -322,6 +347,7 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 {
 	size_t	 i;
 
+	make_room(s, survivors);
 	for (i = 0; i < survivors->count; i++)
 		adopt(s, &survivors->list[i]);
 	if (pool_live(s->pool) == 0)

@@ -8,8 +8,9 @@
 struct event;
 
 /*
- * The shell's inside, shared by supervise.c (life, the turn), hear.c (what
- * workers say), reap.c (how they end) and keepsake.c (what is written down).
+ * The shell's inside, shared by supervise.c (the turn), supervise_life.c (its
+ * start and end), hear.c (what workers say), reap.c (how they end), keepsake.c
+ * (what is written down) and stock.c (what has become of it after an exec).
  */
 struct supervise {
 	struct supervise_parts	 p;

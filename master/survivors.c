@@ -74,6 +74,9 @@ is_worker(const char *name, struct survivor *s)
 	if (rest == NULL || strncmp(rest, " slot ", 6) != 0)
 		return false;
 	s->slot = number(rest + 6, ' ');
+	rest = strchr(rest + 6, ' ');
+	s->leaving = rest != NULL && (strcmp(rest, " draining") == 0 ||
+	    strcmp(rest, " caretaker") == 0);
 	s->generation = 0;
 	s->program = false;
 	return s->slot != -1;
@@ -299,6 +302,21 @@ survivors_free(struct survivors *survivors)
 			close(survivors->list[i].pidfd);
 	free(survivors->list);
 	free(survivors);
+}
+
+int
+survivors_slots(const struct survivors *survivors)
+{
+	const struct survivor	*s;
+	int			 count = 0, last = -1;
+
+	for (size_t i = 0; i < survivors->count; i++) {
+		s = &survivors->list[i];
+		count += !s->leaving && s->slot != last;
+		if (!s->leaving)
+			last = s->slot;
+	}
+	return count;
 }
 
 /* ---- whose they are */

@@ -28,6 +28,9 @@ struct survivor {
 	int	 slot;
 	int	 generation;	/* 0: not known (a built-in worker) */
 	bool	 program;
+	/* It serves only while it drains, or looks after a socket; a built-in
+	 * worker says so. */
+	bool	 leaving;
 	uint64_t start;		/* clock ticks since boot */
 };
 
@@ -42,6 +45,8 @@ struct survivors {
  */
 struct survivors	*survivors_find(const char *name, struct err *err);
 void			 survivors_free(struct survivors *survivors);
+/* How many slots they serve in, but for those that only leave. */
+int			 survivors_slots(const struct survivors *survivors);
 
 /*
  * A stream socket that listens where is asked for (listens_at() of listener.h),

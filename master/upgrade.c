@@ -16,9 +16,15 @@
 #include "master/mirror.h"
 #include "master/options.h"
 #include "master/proc.h"
+#include "master/tail.h"
 
 /* Longer answers are cut: it is one line for the log. */
 #define ANSWER_MAX	400
+/* One that talks on and on shall not hold up the turn. */
+#define READS_A_TURN	16
+/* Of what it prints so much is read, and so many lines are looked at. */
+#define OUTPUT_MAX	65536
+#define OUTPUT_LINES	16
 
 struct upgrade {
 	struct event_base	*base;
@@ -31,6 +37,7 @@ struct upgrade {
 	char			*path;		/* owned; that it tries */
 	int64_t			 timeout_ms;
 	int			 reply_fd;	/* -1: closed */
+	int			 output_fd;	/* what it prints; -1: closed */
 	struct event		*reply, *timer;	/* NULL: none */
 	char			 answer[ANSWER_MAX];
 	size_t			 len;
@@ -47,7 +54,7 @@ upgrade_new(struct event_base *base, int priority, struct mirror *mirror,
 	u->mirror = mirror;
 	u->done = done;
 	u->arg = arg;
-	u->reply_fd = -1;
+	u->reply_fd = u->output_fd = -1;
 	return u;
 }
 
@@ -61,7 +68,9 @@ close_reply(struct upgrade *u)
 	u->reply = u->timer = NULL;
 	if (u->reply_fd != -1)
 		close(u->reply_fd);
-	u->reply_fd = -1;
+	if (u->output_fd != -1)
+		close(u->output_fd);
+	u->reply_fd = u->output_fd = -1;
 }
 
 void
@@ -104,39 +113,97 @@ static void
 read_answer(struct upgrade *u)
 {
 	char	 spill[ANSWER_MAX];
-	ssize_t	 n;
+	ssize_t	 n = 1;
 	size_t	 room;
+	int	 i;
 
-	do {
+	for (i = 0; i < READS_A_TURN && n > 0; i++) {
 		room = sizeof(u->answer) - 1 - u->len;
 		n = room > 0 ? read(u->reply_fd, u->answer + u->len, room) :
 		    read(u->reply_fd, spill, sizeof(spill));
 		if (n > 0 && room > 0)
 			u->len += (size_t)n;
-	} while (n > 0 || (n == -1 && errno == EINTR));
+	}
 	/* The end, or an error: only the exit says more. */
-	if ((n == 0 || errno != EAGAIN) && u->reply != NULL)
+	if (u->reply != NULL && (n == 0 || (n == -1 && errno != EAGAIN &&
+	    errno != EINTR)))
 		event_del(u->reply);
 }
 
 /* One line of text, whatever it holds; "" if there is none. */
 static void
-clean_answer(struct upgrade *u)
+clean(char *text)
 {
-	size_t	 i;
+	text[strcspn(text, "\n")] = '\0';
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == '\177')
+			*text = '?';
+}
 
-	u->answer[u->len] = '\0';
-	u->answer[strcspn(u->answer, "\n")] = '\0';
-	for (i = 0; u->answer[i] != '\0'; i++)
-		if ((unsigned char)u->answer[i] < ' ' ||
-		    u->answer[i] == '\177')
-			u->answer[i] = '?';
+static void
+note_line(void *arg, const char *line, size_t len)
+{
+	char	*words = arg;
+
+	if (len == 0 || len >= ANSWER_MAX)
+		return;
+	memcpy(words, line, len);
+	words[len] = '\0';
+}
+
+/*
+ * The last line that it printed, as of a loader that lacks a library; "" if
+ * there is none. Read at its end only, and never more than the pipe may hold:
+ * what it left behind may still print.
+ */
+static void
+last_words(struct upgrade *u, char words[ANSWER_MAX])
+{
+	struct tail	 tail = { 0 };
+	char		 bytes[4096];
+	ssize_t		 n;
+	int		 rounds = OUTPUT_MAX / (int)sizeof(bytes);
+
+	words[0] = '\0';
+	while (rounds-- > 0 &&
+	    (n = read(u->output_fd, bytes, sizeof(bytes))) > 0)
+		tail_add(&tail, bytes, (size_t)n);
+	tail_lines(&tail, OUTPUT_LINES, ANSWER_MAX - 1, note_line, words);
+	tail_free(&tail);
+	clean(words);
+}
+
+/* How it failed, where it was executed. */
+static void
+tell_end(struct upgrade *u, const struct proc_death *death, char *why,
+    size_t size)
+{
+	char	 words[ANSWER_MAX];
+	bool	 ok = strncmp(u->answer, "ok ", 3) == 0;
+
+	if (death->signo == 0 && u->answer[0] != '\0' && !ok) {
+		snprintf(why, size, "%s: %s", u->path, u->answer);
+		return;
+	}
+	last_words(u, words);
+	if (death->signo != 0)
+		snprintf(why, size, "%s was ended by SIG%s while it was "
+		    "tried%s%s", u->path, sigabbrev_np(death->signo) == NULL ?
+		    "?" : sigabbrev_np(death->signo),
+		    words[0] == '\0' ? "" : ": ", words);
+	else if (ok)
+		snprintf(why, size, "%s ended with %d when it was tried, "
+		    "though it said ok", u->path, death->code);
+	else
+		snprintf(why, size, "%s ended with %d when it was tried%s%s",
+		    u->path, death->code, words[0] == '\0' ?
+		    ", and said nothing" : ": ", words);
 }
 
 static void
 judge(struct upgrade *u, const struct proc_death *death)
 {
-	char	 why[ANSWER_MAX + 256];
+	char	 why[2 * ANSWER_MAX];
 	int	 error = 0;
 
 	if (u->len > sizeof(error) && u->answer[0] == PROC_NO_EXEC) {
@@ -146,22 +213,14 @@ judge(struct upgrade *u, const struct proc_death *death)
 		finish(u, NULL, why);
 		return;
 	}
-	clean_answer(u);
+	u->answer[u->len] = '\0';
+	clean(u->answer);
 	if (death->code == 0 && strncmp(u->answer, "ok ", 3) == 0) {
 		memmove(u->answer, u->answer + 3, strlen(u->answer + 3) + 1);
 		finish(u, u->answer, NULL);
 		return;
 	}
-	if (death->signo != 0)
-		snprintf(why, sizeof(why), "%s was ended by SIG%s while it "
-		    "was tried", u->path, sigabbrev_np(death->signo) == NULL ?
-		    "?" : sigabbrev_np(death->signo));
-	else if (u->answer[0] != '\0' && strncmp(u->answer, "ok ", 3) != 0)
-		snprintf(why, sizeof(why), "%s: %s", u->path, u->answer);
-	else
-		snprintf(why, sizeof(why), "%s ended with %d when it was "
-		    "tried, %s", u->path, death->code, u->answer[0] == '\0' ?
-		    "and said nothing" : "though it said ok");
+	tell_end(u, death, why, sizeof(why));
 	finish(u, NULL, why);
 }
 
@@ -221,13 +280,14 @@ watch(struct upgrade *u, struct err *err)
 }
 
 static int
-launch(struct upgrade *u, int state_fd, int answer_fd, struct err *err)
+launch(struct upgrade *u, int state_fd, int answer_fd, int output_fd,
+    struct err *err)
 {
 	const int	 keep[] = { state_fd, answer_fd };
 	char		**envp = heal_trial_environ(state_fd, answer_fd);
 
 	u->pid = proc_fork_exec(u->path, heal_argv(), envp, keep, 2,
-	    answer_fd);
+	    answer_fd, output_fd);
 	free(envp);
 	if (u->pid != -1)
 		return 0;
@@ -236,21 +296,33 @@ launch(struct upgrade *u, int state_fd, int answer_fd, struct err *err)
 }
 
 static int
+open_pipe(int *ours, int *its, struct err *err)
+{
+	int	 ends[2];
+
+	/* Nonblocking for both: it shall not wait for us to read either. */
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+		return err_sys(err, "no pipe to the new binary");
+	*ours = ends[0];
+	*its = ends[1];
+	return 0;
+}
+
+static int
 try(struct upgrade *u, struct err *err)
 {
-	int	 ends[2] = { -1, -1 }, state_fd, status;
+	int	 answer_fd = -1, output_fd = -1, state_fd, status = -1;
 
 	if ((state_fd = mirror_copy(u->mirror, err)) == -1)
 		return -1;
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
-		err_sys(err, "no pipe to the new binary");
-		close(state_fd);
-		return -1;
-	}
-	u->reply_fd = ends[0];
-	if ((status = watch(u, err)) == 0)
-		status = launch(u, state_fd, ends[1], err);
-	close(ends[1]);
+	if (open_pipe(&u->reply_fd, &answer_fd, err) == 0 &&
+	    open_pipe(&u->output_fd, &output_fd, err) == 0 &&
+	    (status = watch(u, err)) == 0)
+		status = launch(u, state_fd, answer_fd, output_fd, err);
+	if (answer_fd != -1)
+		close(answer_fd);
+	if (output_fd != -1)
+		close(output_fd);
 	close(state_fd);
 	return status;
 }

@@ -46,9 +46,12 @@ struct worker {
 	bool				 draining, swept;
 };
 
+/* One that looks after a socket until it is idle is that all the time. */
 static void
 title(const struct worker *worker, const char *state)
 {
+	if (worker->boot->caretaker && !worker->draining)
+		state = "caretaker";
 	setproctitle("-muster: worker [%s] slot %d %s",
 	    worker->boot->conf->master.name, worker->boot->slot, state);
 }

@@ -389,6 +389,8 @@ scale_and_reload(struct rig *r, const struct program *program)
 	for (int gen = 2; gen < 2 + rig_soak(1); gen++) {
 		rig_signal(r, SIGHUP);
 		snprintf(words, sizeof(words), "reload.done gen=%d", gen);
+		/* As long as they load. */
+		eventually_ms(rig_log_says(r, words), 2 * WAIT_MS);
 		rig_await_log(r, words);
 		rig_await_workers(r, 2);
 	}

@@ -111,6 +111,29 @@ Test(cli, a_command_comes_behind_the_options_and_is_looked_for)
 	expect_usage_error("{fd:}", "sleep", "{fd:}");
 }
 
+/* Those that are seen only when all is read, too, each where it is. */
+Test(cli, every_mistake_in_a_file_is_told_by_its_line)
+{
+	const char *path = rig_file("bad.ini", "[worker]\n"
+	    "command = no-such-program x {fd:9}\n[pool]\nwokers = 3\n"
+	    "[listen]\nbind = :80\n[master]\nuser = nobody-of-that-name\n"
+	    "chdir = /nowhere\n[pool]\nworkers = x\n");
+	static const char *const told[] = { ":2: [worker] command: "
+		"\"no-such-program\": not found in PATH", ":4: [pool] wokers",
+		":8: [master] user: there is no user", ":9: [master] chdir",
+		":11: [pool] workers" };
+	const char *text, *at;
+
+	cr_expect_eq(rig_run(&r, "-t", "-c", path, NULL), 78);
+	text = rig_read(&r, r.err);
+	for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++) {
+		cr_assert_not_null(at = strstr(text, told[i]), "%s in %s",
+		    told[i], text);
+		text = at;
+	}
+	cr_expect_eq(rig_run(&r, "-T", "-c", path, NULL), 78);
+}
+
 Test(cli, names_are_checked)
 {
 	char name[50];

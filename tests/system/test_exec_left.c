@@ -55,6 +55,29 @@ Test(exec_left, a_grandchild_in_its_group_goes_with_it)
 	cr_expect(eventually(exec_all_gone()));
 }
 
+/* The cause is told, not the exit code alone. */
+Test(exec_left, a_program_that_goes_to_the_background_is_told_of)
+{
+	rig_launch(&r, "-w", "1", NOTIFY, SET("pool.boot_retries=1"), "--",
+	    "/bin/sh", "-c", "setsid sleep 300 & sleep .2; exit 0", NULL);
+	cr_expect_eq(rig_exit_code(&r), 75);
+	rig_await_log(&r, "leftover.killed name=sleep");
+	cr_expect_not_null(strstr(rig_log_line(&r, "pool.failed"),
+	    "exit code 0; it left processes behind: did it go to the "
+	    "background?"), "%s", rig_log_line(&r, "pool.failed"));
+	cr_expect(eventually(exec_all_gone()));
+}
+
+Test(exec_left, one_that_fails_is_not_said_to_be_a_daemon)
+{
+	rig_launch(&r, "-w", "1", NOTIFY, SET("pool.boot_retries=1"), "--",
+	    "/bin/sh", "-c", "setsid sleep 300 & sleep .2; exit 3", NULL);
+	cr_expect_eq(rig_exit_code(&r), 75);
+	cr_expect(rig_log_has(&r, "exit code 3"));
+	cr_expect(!rig_log_has(&r, "background"));
+	cr_expect(eventually(exec_all_gone()));
+}
+
 /* Not before: it may be what serves. */
 Test(exec_left, a_daemon_that_it_made_goes_once_it_is_gone)
 {

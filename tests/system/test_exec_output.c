@@ -114,12 +114,37 @@ Test(exec_output, where_it_is_not_wanted_it_goes_where_ours_goes)
 	cr_expect_eq(rig_log_count(&r, "worker.output"), 0);
 }
 
+static void
+close_stdout(void *arg)
+{
+	(void)arg;
+	close(STDOUT_FILENO);
+}
+
 Test(exec_output, a_closed_stdout_of_ours_is_dev_null)
 {
-	rig_start(&r, "-w", "1", OWN_OUTPUT, NOTIFY, "--", exec_script("s",
-	    "#!/bin/sh\nexec >&-\nexec %s serve\n", exec_mis()), NULL);
-	cr_expect_str_eq(rig_ask(&r, "x\n"), "x\n");
+	r.child = close_stdout;
+	rig_start(&r, "-w", "1", OWN_OUTPUT, NOTIFY, "--", exec_mis(),
+	    "serve", NULL);
+	cr_expect_str_eq(look_fd(rig_worker(&r, 0), 1), "/dev/null");
+	cr_expect_str_eq(look_fd(rig_worker(&r, 0), 2), r.err);
 	cr_expect_eq(rig_stop(&r), 0);
+}
+
+/* The daemon itself has its starter's until it is ready. */
+Test(exec_output, a_daemons_is_dev_null_from_the_start)
+{
+	static char pidfile[256], log[256], set_log[300];
+
+	snprintf(pidfile, sizeof(pidfile), "%s", rig_path("muster.pid"));
+	snprintf(log, sizeof(log), "%s", rig_path("muster.log"));
+	snprintf(set_log, sizeof(set_log), "master.log=%s", log);
+	r.log = log;
+	cr_assert_eq(rig_run(&r, "-d", "-p", pidfile, "-w", "1", "-s",
+	    set_log, OWN_OUTPUT, NOTIFY, "--", exec_mis(), "serve", NULL), 0,
+	    "%s", rig_read(&r, r.err));
+	cr_expect_str_eq(look_fd(rig_worker(&r, 0), 1), "/dev/null");
+	cr_expect_str_eq(look_fd(rig_worker(&r, 0), 2), "/dev/null");
 }
 
 /* ---- much of it */

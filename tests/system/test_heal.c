@@ -211,15 +211,19 @@ Test(heal, a_worker_that_died_meanwhile_is_replaced)
 	anew_expect_well(&r, 3);
 }
 
-/* A reload that crashes the master must not be tried again by the healed. */
+/*
+ * A reload that crashes the master must not be tried again by the healed. That
+ * it was asked for was about to be told.
+ */
 Test(heal, a_reload_that_crashes_is_not_repeated)
 {
 	struct shim *shim = anew_shim();
 
 	rig_start(&r, "-w", "2", NULL);
-	shim->countdown = 20;
+	shim->countdown = 14;
 	rig_signal(&r, SIGHUP);
 	rig_await_log(&r, "master.crashed");
+	cr_expect(rig_log_says(&r, "signal.received signal=HUP"));
 	anew_expect_well(&r, 2);
 	cr_expect(always_ms(rig_log_count(&r, "master.crashed") == 1, 300));
 	anew_expect_signals(&r, 2);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/system/anew.h"
+#include "tests/system/exec.h"
 #include "tests/system/look.h"
 
 static void
@@ -23,8 +24,6 @@ setup(void)
 TestSuite(heal_around, .init = setup, .fini = rig_cleanup, .timeout = 60);
 
 static struct rig r;
-
-#define SET(text)	"-s", text
 
 /* Its page of the scoreboard, and all else that it could write there. */
 static void
@@ -155,5 +154,34 @@ Test(heal_around, a_crash_while_a_new_binary_is_tried)
 	anew_install(ANEW_NEXT);
 	anew_upgrade(&r, "9.9.9");
 	anew_expect_well(&r, 2);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
+/* Right after it told who started it, and let go of that descriptor. */
+Test(heal_around, a_crash_while_a_daemon_becomes_ready)
+{
+	struct shim *shim = anew_shim();
+	static char log[256], set_log[300];
+
+	snprintf(log, sizeof(log), "%s", rig_path("muster.log"));
+	snprintf(set_log, sizeof(set_log), "master.log=%s", log);
+	r.log = log;
+	rig_launch(&r, "-d", "-w", "1", "-p", rig_path("muster.pid"),
+	    SET(set_log), NOTIFY, "--", exec_script("wait",
+	    "#!/bin/sh\nwhile ! [ -e %s ]; do sleep 0.02; done\n"
+	    "exec %s serve\n", rig_path("go"), exec_mis()), NULL);
+	rig_await_log(&r, "worker.start");
+	shim->send_countdown = 2;
+	shim->owner = atoi(rig_read(&r, rig_path("muster.pid")));
+	rig_file("go", "");
+	cr_assert_eq(rig_exit_code(&r), 0);
+	r.pid = shim->owner;
+	r.ended = false;
+	rig_await_log(&r, "master.crashed");
+	/* What it does is logged. */
+	for (int workers = 2; workers <= 4; workers++) {
+		rig_signal(&r, SIGTTIN);
+		rig_await_workers(&r, workers);
+	}
 	cr_expect_eq(rig_stop(&r), 0);
 }

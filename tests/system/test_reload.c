@@ -72,6 +72,24 @@ Test(reload, starts_a_successor_before_its_predecessor_is_told)
 	cr_expect(comes_after(stop, ready), "%s", rig_read(&r, r.err));
 }
 
+/* Those that were started and not told to leave: how many at most? */
+static int
+most_wanted(void)
+{
+	int wanted = 0, most = 0;
+	const char *at = rig_read(&r, r.err);
+
+	for (; *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n') {
+		size_t len = strcspn(at, "\n");
+
+		wanted += memmem(at, len, " worker.start ", 14) != NULL;
+		wanted -= memmem(at, len, " worker.stop ", 13) != NULL;
+		if (wanted > most)
+			most = wanted;
+	}
+	return most;
+}
+
 /* As many more as surge says, and not one more, ever. */
 static void
 rolls_by(const char *surge, int workers, int extra)
@@ -93,6 +111,7 @@ rolls_by(const char *surge, int workers, int extra)
 	/* Who is told to leave may still be there. */
 	cr_expect_geq(most, workers + extra);
 	rig_await_workers(&r, workers);
+	cr_expect_eq(most_wanted(), workers + extra);
 }
 
 Test(reload, rolls_by_one)

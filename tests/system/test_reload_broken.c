@@ -143,6 +143,39 @@ Test(reload_broken, one_that_listens_elsewhere_and_says_nothing)
 	    "command = @MIS@ own-port\n", "127.0.0.1:");
 }
 
+/* It has lived for long enough to count as ready, but still loads. */
+Test(reload_broken, one_that_dies_while_it_loads)
+{
+	program_fails(ECHO "[worker]\nready = alive:100ms\ncommand = /bin/sh "
+	    "-c 'sleep 0.6; echo no such module >&2; exit 3'\n",
+	    "exit code 3: no such module");
+}
+
+Test(reload_broken, one_that_never_takes_its_sockets)
+{
+	program_fails(ECHO "[worker]\nready = alive:100ms\n"
+	    "ready_timeout = 900ms\ncommand = /usr/bin/python3 -c "
+	    "'import signal; signal.pause()'\n",
+	    "it does not use the sockets that it was given");
+}
+
+/* Each is waited for, not the first alone. */
+Test(reload_broken, one_that_loads_for_long_is_good)
+{
+	struct exact *load;
+
+	reload_start(&r, PROGRAM);
+	rig_await_workers(&r, 2);
+	load = reload_load(r.addr, false);
+	reload_write(ECHO "[worker]\nready = alive:100ms\n"
+	    "command = /bin/sh -c 'sleep 0.5; exec @MIS@ silent'\n");
+	reload_succeeds(&r);
+	rig_await_workers(&r, 2);
+	cr_expect_geq(rig_log_ms(&r, "reload.done", "took"), 900);
+	reload_unload(load, "from one to the other");
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 /* A port of its own is no fault: it is waited for. */
 Test(reload_broken, one_that_comes_to_its_socket_later_is_good)
 {

@@ -132,6 +132,33 @@ Test(systemd, a_reload_is_told_from_its_begin_to_its_end)
 	cr_expect_eq(rig_stop(&r), 0);
 }
 
+/* It may be what crashed us: it is not repeated, but nobody waits for it. */
+Test(systemd, a_reload_that_a_crash_cut_off_has_failed)
+{
+	struct shim *shim = anew_shim();
+
+	manager_open(false);
+	rig_start(&r, "-w", "2", "-b", "localhost:0", NULL);
+	manager_await(&r, "READY=1");
+	manager_forget();
+	shim->names_ms = 4000;
+	rig_signal(&r, SIGHUP);
+	manager_await(&r, "RELOADING=1");
+	cr_assert(eventually(rig_count(&r) == 3));
+	manager_forget();
+	anew_crash(&r, SIGSEGV);
+	rig_await_log(&r, "reload.failed why=signal");
+	manager_await(&r, "READY=1");
+	cr_expect(rig_log_has(&r, "ask for it again"));
+	shim->names_ms = 0;
+	reload("reload.done gen=2");
+	/* That one has come to its end, whatever comes. */
+	anew_crash(&r, SIGSEGV);
+	anew_expect_well(&r, 2);
+	cr_expect_eq(rig_log_count(&r, "reload.failed"), 1);
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 Test(systemd, a_slow_start_asks_for_more_time)
 {
 	manager_open(false);
@@ -150,6 +177,8 @@ Test(systemd, a_daemon_says_which_process_it_is)
 	setenv("WATCHDOG_USEC", "200000", 1);
 	manager_name_pid(&r, "WATCHDOG_PID");
 	snprintf(set, sizeof(set), "master.log=%s", log);
+	setenv("MUSTER_HEAL", "1", 1);
+	anew_install(NULL);
 	cr_assert_eq(rig_run(&r, "-d", "-b", "127.0.0.1:0", "-p",
 	    rig_path("pid"), "-s", set, NULL), 0);
 	r.log = log;
@@ -159,6 +188,20 @@ Test(systemd, a_daemon_says_which_process_it_is)
 	cr_expect_str_eq(manager_text(manager_at("READY=1", 0)), want);
 	manager_forget();
 	manager_await(&r, "WATCHDOG=1");
+	/* Every image of it is the one that was meant. */
+	anew_crash(&r, SIGSEGV);
+	manager_forget();
+	for (int pings = 0; pings < 2; pings++) {
+		manager_await(&r, "WATCHDOG=1");
+		manager_forget();
+	}
+	anew_install(ANEW_NEXT);
+	anew_upgrade(&r, "9.9.9");
+	manager_forget();
+	for (int pings = 0; pings < 2; pings++) {
+		manager_await(&r, "WATCHDOG=1");
+		manager_forget();
+	}
 	cr_expect_eq(rig_stop(&r), 0);
 	free(log);
 }

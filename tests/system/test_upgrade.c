@@ -258,6 +258,7 @@ Test(upgrade, programs_start_as_they_did_before)
 Test(upgrade, a_daemon_with_a_log_of_its_own)
 {
 	static char pidfile[256], log[256], set_log[300];
+	static struct rig other;
 	ino_t logged;
 	struct stat st;
 
@@ -277,7 +278,9 @@ Test(upgrade, a_daemon_with_a_log_of_its_own)
 	cr_expect_eq(atoi(rig_read(&r, pidfile)), r.pid);
 	cr_expect(stat(log, &st) == 0 && st.st_ino == logged);
 	anew_expect_well(&r, 2);
-	/* Another start with this pidfile is refused as before. */
+	cr_expect_eq(rig_run(&other, "-p", pidfile, NULL), 69,
+	    "the pidfile is locked no more");
+	cr_expect_eq(atoi(rig_read(&r, pidfile)), r.pid);
 	rig_signal(&r, SIGTERM);
 	cr_expect(eventually(!look_alive(r.pid)));
 	cr_expect_eq(access(pidfile, F_OK), -1);

@@ -92,6 +92,8 @@ Test(upgrade_failed, files_that_are_no_programs)
 
 Test(upgrade_failed, programs_that_do_not_pass)
 {
+	const char *told;
+
 	start();
 	anew_install_script("exit 0");
 	anew_upgrade_fails(&r, "ended with 0 when it was tried, and said "
@@ -110,6 +112,15 @@ Test(upgrade_failed, programs_that_do_not_pass)
 	anew_install_script("printf 'no \\033[31m\\n' "
 	    ">/dev/fd/${MUSTER_STATE##*:}\nexit 1");
 	anew_upgrade_fails(&r, ": no ?[31m");
+	/* As the loader says it, which has no answer for us. */
+	anew_install_script("echo out; printf 'libx.so: \\033 no\\n\\n' "
+	    ">&2\nexit 127");
+	anew_upgrade_fails(&r, "ended with 127 when it was tried: libx.so: "
+	    "? no");
+	cr_assert_not_null(told = strstr(rig_read(&r, r.err), "libx.so"));
+	cr_expect_null(strstr(told + 1, "libx.so"), "%s", told);
+	anew_install_script("yes much >&2\nkill -ABRT $$");
+	anew_upgrade_fails(&r, "by SIGABRT while it was tried: ");
 	anew_install("mis");
 	anew_upgrade_fails(&r, "ended with 64");
 	go_on();
@@ -237,15 +248,19 @@ Test(upgrade_failed, one_that_cannot_restore_with_app_workers_and_a_log_file)
 static const struct refusal {
 	const char	*what;		/* for strace(1) */
 	int		 last;		/* calls of it */
+	bool		 borne;		/* libevent has another way */
 } refusals[] = {
-	{ "memfd_create", 3 }, { "epoll_create1", 2 }, { "epoll_ctl", 12 },
-	{ "pipe2", 2 }, { "fallocate", 8 }, { "clone", 1 }, { "execve", 1 },
-	{ "pwrite64", 12 }, { "ftruncate", 3 },
+	{ "memfd_create", 3, false }, { "epoll_create1", 2, true },
+	{ "epoll_ctl", 12, false }, { "pipe2", 3, false },
+	{ "fallocate", 8, false }, { "clone", 1, false },
+	{ "execve", 1, false }, { "pwrite64", 12, false },
+	{ "ftruncate", 3, false },
 };
 
 static void
-refuse(const char *what, int nr)
+refuse(const struct refusal *refusal, int nr)
 {
+	const char *what = refusal->what;
 	char inject[64];
 	int failed = rig_log_count(&r, "upgrade.failed");
 	int done = rig_log_count(&r, "upgrade.done");
@@ -260,6 +275,10 @@ refuse(const char *what, int nr)
 	    rig_log_count(&r, "upgrade.done") > done || rig_ended(&r)) ||
 	    r.ended)
 		rig_fail(&r, "%s: it is lost", inject);
+	/* The first is made, and needed; a later one may be neither. */
+	if (nr == 1 && !refusal->borne)
+		cr_expect_eq(rig_log_count(&r, "upgrade.failed"), failed + 1,
+		    "%s: it went by unnoticed", inject);
 	kill(tracer, SIGTERM);
 	waitpid(tracer, NULL, 0);
 	anew_expect_same(&r, &before);
@@ -272,7 +291,7 @@ Test(upgrade_failed, one_that_the_system_refuses_something)
 	anew_install(ANEW_NEXT);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
 		for (int nr = 1; nr <= refusals[i].last; nr++)
-			refuse(refusals[i].what, nr);
+			refuse(&refusals[i], nr);
 	go_on();
 }
 

@@ -11,7 +11,8 @@ struct conf_rig
 conf_rig(const char *text, const struct conf_setting *settings, size_t count)
 {
 	struct conf_rig		 rig = { .file = "/tmp/muster-conf-XXXXXX" };
-	struct conf_source	 source = { NULL, settings, count, NULL };
+	struct conf_source	 source = { NULL, settings, count, NULL,
+				    false };
 	int			 fd;
 
 	fd = mkstemp(rig.file);

@@ -46,7 +46,7 @@ put_setup(struct mirror *mirror)
 	listeners[0].saved.id = 4;
 	listeners[0].saved.nfds = 2;
 	listeners[1].saved.id = 9;
-	setup.master.started_ms = 123456789;
+	setup.master.exec_ms = 123456789;
 	setup.master.generation = 2;
 	setup.master.life_fds[1] = 11;
 	mirror_setup(mirror, &setup);

@@ -166,3 +166,14 @@ Test(board, a_map_outlives_the_descriptor)
 	cr_expect_eq(atomic_load(&cell->active), 1);
 	board_unmap(cell);
 }
+
+Test(board, a_descriptor_that_knows_no_seals_is_no_board)
+{
+	int	 fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	cr_assert_neq(fd, -1);
+	cr_expect_null(board_restore(fd, NULL, 0, &err));
+	cr_expect_neq(strstr(err.text, "is no scoreboard"), NULL);
+	close(fd);
+	cr_expect_null(board_restore(fd, NULL, 0, &err));
+}

@@ -406,7 +406,7 @@ Test(conf_source, copies_are_deep)
 	char			 origin[] = "-w", file[] = "/x.ini";
 	char			 folder[] = "/srv";
 	struct conf_setting	 setting = { key, value, origin };
-	struct conf_source	 source = { file, &setting, 1, folder },
+	struct conf_source	 source = { file, &setting, 1, folder, false },
 				*copy;
 
 	copy = conf_source_copy(&source);
@@ -422,7 +422,7 @@ Test(conf_source, copies_are_deep)
 	cr_expect_str_eq(copy->settings[0].origin, "-w");
 	conf_source_free(copy);
 	copy = conf_source_copy(&(struct conf_source){ NULL, NULL, 0,
-	    NULL });
+	    NULL, false });
 	cr_expect_null(copy->file);
 	cr_expect_eq(copy->nsettings, 0);
 	conf_source_free(copy);

@@ -373,12 +373,23 @@ Test(conf_program, values_that_are_none_are_refused)
 static void
 check_says(const char *text, int rc, const char *what)
 {
-	struct conf_rig	 rig = loaded(text);
-	struct err	 err = { 0 };
+	struct conf_rig		 rig = loaded(text);
+	struct conf_source	 source = { .file = rig.file,
+				    .programs = true };
+	struct conf_errors	 errors;
+	struct conf		*conf;
 
-	cr_expect_eq(conf_command_check(rig.conf, &err), rc, "%s", text);
-	if (rc == -1)
-		cr_expect_not_null(strstr(err.text, what), "%s", err.text);
+	/* Without being asked to nobody looks. */
+	cr_expect_not_null(rig.conf);
+	conf = conf_load(&source, &errors);
+	cr_expect_eq(conf == NULL ? -1 : 0, rc, "%s", text);
+	if (rc == -1) {
+		cr_assert_eq(errors.count, 1);
+		cr_expect_not_null(strstr(errors.lines[0], what), "%s",
+		    errors.lines[0]);
+	}
+	conf_free(conf);
+	conf_errors_free(&errors);
 	conf_rig_end(&rig);
 }
 

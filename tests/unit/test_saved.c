@@ -64,7 +64,7 @@ expect_setup(const struct setup_saved *setup)
 	cr_expect_str_eq(setup->name, "web");
 	cr_expect_str_eq(setup->path, "/usr/sbin/muster");
 	cr_expect_str_eq(setup->folder, "/srv/site");
-	cr_expect_eq(setup->master.started_ms, 123456789);
+	cr_expect_eq(setup->master.exec_ms, 123456789);
 	cr_expect_eq(setup->master.generation, 2);
 	cr_expect_eq(setup->master.life_fds[1], 11);
 	cr_assert_eq(setup->ngenerations, 2);

@@ -245,6 +245,8 @@ Test(survivors, finds_built_in_workers_by_their_title)
 	cr_expect_eq(found->list[0].uid, geteuid());
 	cr_expect_eq(found->list[1].pid, three);
 	cr_expect_eq(found->list[1].slot, 3);
+	cr_expect(found->list[0].leaving && !found->list[1].leaving);
+	cr_expect_eq(survivors_slots(found), 1);
 	cr_expect(fcntl(found->list[1].pidfd, F_GETFD) & FD_CLOEXEC);
 	ended = (struct pollfd){ .fd = found->list[1].pidfd,
 	    .events = POLLIN };
