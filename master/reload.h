@@ -52,6 +52,12 @@ void		 reload_detached(struct reload *reload);
  */
 void		 reload_request(struct reload *reload, const char *why);
 
+/*
+ * New workers by the configuration in force, as those that there are have not
+ * the sockets that there are. why is as above.
+ */
+void		 reload_again(struct reload *reload, const char *why);
+
 /* What the pool told: the renewal's end. words: a failed worker's last. */
 void		 reload_told(struct reload *reload,
 		    const struct pool_tell *tell, const char *words);

@@ -65,6 +65,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	supervise_renew_due(s);
 	supervise_run(s);
 }
 
