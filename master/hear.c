@@ -55,6 +55,7 @@ hear_ready(struct supervise *s, const struct child_info *info)
 	bool	 program = roster_at(s->roster, info->cell)->program;
 
 	report_ready(&s->report, info);
+	s->look_due = true;
 	if (info->caretaker) {
 		if (program)
 			tell_caretaker(s, info);

@@ -23,8 +23,21 @@
 #include "master/saved.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
+#include "master/turnout.h"
 
 /* ---- workers and the pool, each turn */
+
+/*
+ * To the pool a worker is told to stop when it says so; until it really is,
+ * another image has to do it: once more from the beginning.
+ */
+static void
+note_untold(const struct supervise *s, struct child_saved *row)
+{
+	if (row->state == CHILD_DRAINING && row->due == DO_NOTHING &&
+	    turnout_owes(s->turnout, row->pid))
+		row->due = DO_STOP;
+}
 
 void
 keepsake_child(struct supervise *s, const struct child *child)
@@ -46,6 +59,7 @@ keepsake_child(struct supervise *s, const struct child *child)
 	if (entry->output != NULL)
 		row.out_fd = capture_fd(entry->output);
 	pool_save_child(child, &row.pool);
+	note_untold(s, &row.pool);
 	mirror_child(s->p.mirror, &row);
 }
 
@@ -59,34 +73,16 @@ inbox_is_new(const struct supervise *s)
 	    sizeof(figures->inbox_fds)) != 0;
 }
 
-/* Why a reload was begun: written down by their places. */
-static const char *const	 causes[] = { "signal", "upgrade", "adopt" };
-#define CAUSES	(sizeof(causes) / sizeof(causes[0]))
-
-static uint32_t
-number_of(const char *cause)
-{
-	uint32_t	 i;
-
-	for (i = 0; cause != NULL && i < CAUSES; i++)
-		if (strcmp(causes[i], cause) == 0)
-			return i;
-	return 0;
-}
-
-static const char *
-cause_of(uint32_t number)
-{
-	return causes[number < CAUSES ? number : 0];
-}
-
 /* What a crash would cut off, without any trace but this. */
 static uint32_t
 reload_begun(const struct supervise *s)
 {
 	const char	*why = reload_preparing(s->reload);
 
-	return why == NULL ? 0 : number_of(why) + 1;
+	if (why == NULL)
+		return SETUP_NO_RELOAD;
+	return strcmp(why, "upgrade") == 0 ? SETUP_BY_UPGRADE :
+	    SETUP_BY_SIGNAL;
 }
 
 /*
@@ -189,6 +185,21 @@ write_generations(const struct supervise *s, struct setup_saved *setup)
 	}
 }
 
+/* Why a renewal was begun: written down by their places. */
+static const char *const	 causes[] = { "signal", "upgrade", "adopt" };
+#define CAUSES	(sizeof(causes) / sizeof(causes[0]))
+
+static uint32_t
+number_of(const char *cause)
+{
+	uint32_t	 i;
+
+	for (i = 0; cause != NULL && i < CAUSES; i++)
+		if (strcmp(causes[i], cause) == 0)
+			return i;
+	return 0;
+}
+
 void
 keepsake_setup(struct supervise *s)
 {
@@ -201,8 +212,8 @@ keepsake_setup(struct supervise *s)
 	memcpy(figures->life_fds, life, sizeof(figures->life_fds));
 	memcpy(figures->inbox_fds, inbox, sizeof(figures->inbox_fds));
 	figures->board_fd = board_fd(s->board);
-	figures->reload_begun = reload_begun(s);
 	figures->renewal = number_of(reload_why(s->reload));
+	figures->reload_begun = reload_begun(s);
 	figures->generation = generations_now(s->p.generations)->nr;
 	setup->master = *figures;
 	setup->name = xstrdup(generations_now(s->p.generations)->
@@ -328,14 +339,11 @@ restore_ears(struct supervise *s, struct entry *entry,
 }
 
 void
-keepsake_reload(struct supervise *s)
+keepsake_renewal(struct supervise *s)
 {
-	const struct setup_master	*before = &s->p.saved->setup->master;
+	uint32_t	 cause = s->p.saved->setup->master.renewal;
 
-	if (pool_renewing(s->pool))
-		reload_resume(s->reload, cause_of(before->renewal));
-	if (before->reload_begun != 0)
-		reload_cut_off(s->reload, cause_of(before->reload_begun - 1));
+	reload_resume(s->reload, causes[cause < CAUSES ? cause : 0]);
 }
 
 void

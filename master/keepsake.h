@@ -35,8 +35,8 @@ const int	*keepsake_life(const struct supervise *s);
 /* With saved alone. NULL with err. */
 struct pool	*keepsake_pool(struct supervise *s, uint64_t seed,
 		    pool_tell_fn *tell, struct err *err);
-/* The reload that the pool is at, or that was being prepared. */
-void		 keepsake_reload(struct supervise *s);
+/* The renewal that the pool is at. */
+void		 keepsake_renewal(struct supervise *s);
 /* The workers that live, with what they are heard by. */
 void		 keepsake_workers(struct supervise *s);
 

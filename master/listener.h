@@ -132,6 +132,16 @@ void			 listeners_refuse_all(void);
  */
 void			 listeners_disown(void);
 
+/*
+ * Those that a worker shut down (shutdown(2)) listen again, with a warning; or
+ * a warning says, once, that they cannot. REVIVED_OTHER: one is another socket
+ * now (Unix), which the workers that there are have not. REVIVED_GROUP: one
+ * is to be steered anew. Those that refuse stay as they are.
+ */
+enum revived { REVIVED_NONE, REVIVED_SAME, REVIVED_GROUP, REVIVED_OTHER };
+
+enum revived		 listeners_revive(void);
+
 /* ---- using sets */
 
 /*
@@ -237,7 +247,8 @@ void			 listener_save(const struct listener *listener,
 
 /*
  * From what was saved, which may hold anything, and nfds descriptors: each has
- * to be a socket that listens, of the right kind, and bound to what was saved.
+ * to be a socket that listens, of the right kind, and bound to what was saved;
+ * or one of TCP that did, until a worker shut it down (listeners_revive()).
  * They are close-on-exec afterwards. The caller is its one holder. NULL with
  * err; the descriptors stay open then.
  */

@@ -11,7 +11,8 @@
  * For listener.c and its parts alone: listener_set.c makes sets and plans,
  * listener_tcp.c, listener_unix.c and listener_inherit.c each know how one
  * kind of socket comes about, listener_found.c what to do with one that is
- * there, listener_stored.c where those are that the service manager kept,
+ * there,
+ * listener_revive.c when it was shut down, listener_stored.c where those are that the service manager kept,
  * listener_saved.c how it survives an exec.
  */
 struct listener_options {
@@ -37,6 +38,7 @@ struct listener {
 	struct listener_options	 options;
 	bool			 announced;	/* logged */
 	bool			 stuck;		/* refuses: no way back */
+	bool			 lost;		/* shut down; that was told */
 	int64_t			 refused_ms;	/* -1: lets everybody in */
 	/* ADDR_UNIX: which file is ours; the folder survives a chdir(2) */
 	int			 dir;		/* -1: none, or unlinked */
@@ -131,6 +133,14 @@ void		 listener_set_options(struct listener *listener,
 
 /* Remove the name of a Unix socket, if it is still ours; once. */
 void		 unix_unlink(struct listener *listener);
+
+/* Did somebody shut it down, or does it not listen at all? */
+bool		 listener_is_dead(int fd);
+/*
+ * Another socket in place of one that is dead, under the same number and, if
+ * that still is ours, the same name. 0, or -1 with errno.
+ */
+int		 unix_open_again(struct listener *listener);
 
 /* Why fd is no stream socket that listens: NULL if it is one. */
 const char	*inherit_unfit(int fd);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,16 +133,41 @@ is_taken(int fd)
 	return false;
 }
 
+/*
+ * One that listened until a worker shut it down keeps its address; the port
+ * only if it was asked for by number. It can be made to listen again.
+ */
+static bool
+was_shut_down(const struct listener_saved *s, int fd)
+{
+	const struct sockaddr		*was = (const void *)s->sa;
+	struct sockaddr_storage		 sa = { 0 };
+	const struct sockaddr_in	*in = (const void *)&sa;
+	const struct sockaddr_in	*in_was = (const void *)s->sa;
+	struct tcp_info			 info;
+	socklen_t			 len = sizeof(sa), size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == -1 ||
+	    info.tcpi_state != TCP_CLOSE ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) == -1)
+		return false;
+	/* sin_port and sin6_port are one. */
+	return len == s->salen && same_host((struct sockaddr *)&sa, was) &&
+	    (in->sin_port == 0 || in->sin_port == in_was->sin_port);
+}
+
 static const char *
 bad_socket(const struct listener_saved *s, int fd)
 {
 	struct sockaddr_storage	 sa = { 0 };
 	socklen_t		 len = sizeof(sa), size = sizeof(int);
 	int			 shared = 0;
+	bool			 shut = fd >= FIRST_FD &&
+				    was_shut_down(s, fd);
 	const char		*why = fd < FIRST_FD ? "it is a standard "
 				    "stream" : inherit_unfit(fd);
 
-	if (why != NULL)
+	if (why != NULL && !shut)
 		return why;
 	if (is_taken(fd))
 		return "it is given twice";
@@ -148,7 +175,7 @@ bad_socket(const struct listener_saved *s, int fd)
 		return strerror(errno);
 	if (!family_fits(s->kind, sa.ss_family))
 		return "it is of another family";
-	if (len != s->salen || memcmp(&sa, s->sa, len) != 0)
+	if (!shut && (len != s->salen || memcmp(&sa, s->sa, len) != 0))
 		return "it is bound to another address";
 	if (s->steered && (getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared,
 	    &size) == -1 || !shared))

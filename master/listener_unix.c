@@ -278,6 +278,100 @@ unix_open(struct plan *plan, const struct addr *addr, struct err *err)
 	return open_path(plan, addr, err);
 }
 
+/* Its file tells how it has to look. False: the name is somebody else's. */
+static bool
+is_ours(const struct listener *l, struct conf_listen *look)
+{
+	struct stat	 st;
+
+	if (l->dir == -1 || fstatat(l->dir, l->base, &st,
+	    AT_SYMLINK_NOFOLLOW) == -1 || st.st_dev != l->dev ||
+	    st.st_ino != l->ino) {
+		errno = ESTALE;
+		return false;
+	}
+	*look = (struct conf_listen){ .backlog = l->options.backlog,
+		.unix_mode = st.st_mode & 07777, .unix_uid = (uid_t)-1,
+		.unix_gid = (gid_t)-1 };
+	if (st.st_uid != geteuid())
+		look->unix_uid = st.st_uid;
+	if (st.st_gid != getegid())
+		look->unix_gid = st.st_gid;
+	return true;
+}
+
+static int
+bind_again(struct listener *l, const struct addr *addr,
+    const struct conf_listen *look)
+{
+	char		 temp[TEMP_MAX];
+	struct err	 err;
+	int		 saved;
+
+	if (!l->options.nonblock && fd_nonblock(l->fds[0], false) == -1)
+		return -1;
+	if (bind_temp(l->fds[0], addr->path, l->dir, temp) == -1)
+		return -1;
+	if (prepare(l, look, temp) == 0 && listener_ask_name(l) == 0 &&
+	    place(l, addr, temp, &err) == 0)
+		return 0;
+	saved = errno;
+	unlinkat(l->dir, temp, 0);
+	errno = saved;
+	return -1;
+}
+
+/*
+ * It takes the dead one's number in the end: whoever keeps that one need not
+ * know. Whoever finds the name before that finds the dead one.
+ */
+static int
+replace(struct listener *l, const struct addr *addr,
+    const struct conf_listen *look)
+{
+	struct listener	 was = *l;
+	int		 fd = new_socket(), number = l->fds[0], r, saved;
+
+	if (fd == -1)
+		return -1;
+	l->fds[0] = fd;
+	r = bind_again(l, addr, look);
+	l->fds[0] = number;
+	if (r == 0)
+		r = dup3(fd, number, O_CLOEXEC) == -1 ? -1 : 0;
+	if (r == -1) {
+		l->dev = was.dev;
+		l->ino = was.ino;
+		l->sa = was.sa;
+		l->salen = was.salen;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return r;
+}
+
+int
+unix_open_again(struct listener *l)
+{
+	struct conf_listen	 look;
+	struct addr		 addr;
+	struct err		 err;
+	int			 r, saved;
+
+	if (!is_ours(l, &look))
+		return -1;
+	if (addr_parse(l->key, &addr, &err) == -1) {
+		errno = EINVAL;
+		return -1;
+	}
+	r = replace(l, &addr, &look);
+	saved = errno;
+	addr_free(&addr);
+	errno = saved;
+	return r;
+}
+
 void
 unix_unlink(struct listener *l)
 {

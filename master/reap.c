@@ -30,6 +30,7 @@ reap_gone(struct supervise *s, struct child *child,
 	if (info->ready_ms == -1)
 		report_failed(&s->report, info, death);
 	report_exit(&s->report, info, death);
+	s->look_due = true;
 	turnout_forget(s->turnout, info->pid);
 	mirror_child_gone(s->p.mirror, info->cell);
 	roster_clear(s->roster, info->cell);

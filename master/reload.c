@@ -313,6 +313,36 @@ reload_request(struct reload *r, const char *why)
 		refused(r);
 }
 
+/* A copy: a generation owns its own. */
+static struct conf *
+copy_of(const struct conf *conf)
+{
+	struct conf_errors	 errors = { 0 };
+	struct conf		*copy;
+	size_t			 len;
+	char			*text = conf_print(conf, &len);
+
+	copy = conf_load_text(text, len, true, &errors);
+	conf_errors_free(&errors);
+	free(text);
+	return copy;
+}
+
+void
+reload_again(struct reload *r, const char *why)
+{
+	struct generation	*now = generations_now(r->p.generations);
+
+	/* What is being prepared will do; without workers, it is done. */
+	if (r->resolver != NULL || pool_drained(r->p.pool) ||
+	    pool_phase(r->p.pool) != POOL_RUNNING ||
+	    (r->fresh = copy_of(now->conf)) == NULL)
+		return;
+	r->asked = (struct cause){ why, clock_now_us() };
+	r->p.begun(r->p.arg);
+	take_force(r, now->conf, listener_set_hold(now->sockets));
+}
+
 /* ---- how it goes on */
 
 /* Sockets that others have and this one has not let nobody new in. */

@@ -32,9 +32,7 @@ struct reload_parts {
 	 * when it was put back.
 	 */
 	void	(*changed)(void *arg);
-	/*
-	 * It has begun, to be written down at once; it has ended, well or not.
-	 */
+	/* It has begun; to be written down at once. It has ended, well or not. */
 	void	(*begun)(void *arg);
 	void	(*ended)(void *arg);
 	void	(*run)(void *arg);	/* the pool has something to do */
@@ -53,6 +51,12 @@ void		 reload_detached(struct reload *reload);
  * "upgrade". Static text.
  */
 void		 reload_request(struct reload *reload, const char *why);
+
+/*
+ * New workers by the configuration in force, as those that there are have not
+ * the sockets that there are. why is as above.
+ */
+void		 reload_again(struct reload *reload, const char *why);
 
 /* What the pool told: the renewal's end. words: a failed worker's last. */
 void		 reload_told(struct reload *reload,

@@ -15,6 +15,8 @@
  * descriptors. Written as tagged fields, each with its length (pack.h): a
  * reader skips what it does not know, and has zero for what is not there.
  */
+enum setup_reload { SETUP_NO_RELOAD, SETUP_BY_SIGNAL, SETUP_BY_UPGRADE };
+
 struct setup_master {		/* append only; -1: no such descriptor */
 	int64_t	 exec_ms;		/* when the last upgrade was begun */
 	int32_t	 had_terminal;
@@ -24,7 +26,7 @@ struct setup_master {		/* append only; -1: no such descriptor */
 	uint32_t crashes;		/* logged so far */
 	uint32_t reload_wanted;		/* by the image to come */
 	uint32_t renewal;		/* why it was begun: keepsake.c */
-	uint32_t reload_begun;		/* why one is prepared, + 1; 0: none */
+	uint32_t reload_begun;		/* enum setup_reload: is prepared */
 	int32_t	 spare[7];		/* 0 */
 };
 

@@ -127,9 +127,10 @@ const char	*sigq_name(enum sigq_kind kind);
 extern const int	 sigq_faults[SIGQ_FAULTS];
 
 /*
- * Around fork(2): block all signals but those of sigq_faults, and open the mask again. In the child, while
- * still blocked: default dispositions, so that no signal that hits it early
- * runs our handler and writes into the master's pipe.
+ * Around fork(2): block all signals but those of sigq_faults, and open the
+ * mask again. In the child, while still blocked: default dispositions, so that
+ * no signal that hits it early runs our handler and writes into the master's
+ * pipe.
  */
 void		 sigq_block(sigset_t *old);
 void		 sigq_unblock(const sigset_t *old);

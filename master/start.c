@@ -87,6 +87,9 @@ make_master(struct start *s, enum heal_how how, struct err *err)
 	/* What was kept is in the right hands now. */
 	saved_free(s->saved);
 	s->saved = NULL;
+	/* Our title says who we are, and nobody was forked yet. */
+	survivors_free(s->survivors);
+	s->survivors = NULL;
 	return 0;
 }
 

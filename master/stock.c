@@ -177,6 +177,7 @@ supervise_take_stock(struct supervise *s)
 	struct child	*child = NULL;
 
 	supervise_reap(s);
+	s->look_due = true;
 	if (s->p.again) {
 		find_new(s);
 		procfs_children(end_forgotten, s);

@@ -21,6 +21,10 @@
 
 /* An alarm that comes later than this says that we were away. */
 #define AWAY_MS		1000
+/* While workers stop, how often listeners are looked at, at most. */
+#define LOOK_MS		200
+/* From one renewal of all workers for a listener's sake to the next. */
+#define ANEW_MS		1000
 /* How soon lost log lines are tried to be told of, at first. */
 #define LOG_RETRY_MS		1000
 
@@ -97,18 +101,78 @@ supervise_reopen(struct supervise *s)
 
 /* ---- the turn */
 
+/*
+ * Has a worker shut a listener down? It may have as it ended, or as it was
+ * told to, which may take it long.
+ */
+static void
+look_at_listeners(struct supervise *s, int64_t now_ms)
+{
+	if (pool_phase(s->pool) != POOL_RUNNING || (!s->look_due &&
+	    (pool_live(s->pool) == pool_ready(s->pool) ||
+	    now_ms - s->looked_ms < LOOK_MS)))
+		return;
+	s->look_due = false;
+	s->looked_ms = now_ms;
+	switch (listeners_revive()) {
+	case REVIVED_NONE:
+	case REVIVED_SAME:
+		return;
+	case REVIVED_OTHER:
+		s->anew_due = true;
+		/* The image to come has to know it by its new name. */
+		s->setup_due = true;
+		keepsake_turn(s);
+		/* FALLTHROUGH */
+	case REVIVED_GROUP:
+		turnout_steer_anew(s->turnout);
+		return;
+	}
+}
+
+/* Not as fast as a program can shut its listener down. -1: not at all. */
+static int64_t
+renewal_due_ms(const struct supervise *s, int64_t now_ms)
+{
+	if (!s->anew_due)
+		return -1;
+	return s->anew_ms == 0 || s->anew_ms + ANEW_MS < now_ms ? now_ms :
+	    s->anew_ms + ANEW_MS;
+}
+
+void
+supervise_renew_due(struct supervise *s)
+{
+	int64_t	 now_ms = clock_now_ms();
+
+	if (renewal_due_ms(s, now_ms) != now_ms)
+		return;
+	s->anew_due = false;
+	s->anew_ms = now_ms;
+	reload_again(s->reload, "listener");
+}
+
+static int64_t
+sooner(int64_t a_ms, int64_t b_ms)
+{
+	if (a_ms == -1 || b_ms == -1)
+		return a_ms == -1 ? b_ms : a_ms;
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static void
 arm_timers(struct supervise *s, int64_t now_ms)
 {
-	int64_t	 due_ms = pool_deadline_ms(s->pool);
-	int64_t	 other_ms = turnout_due_ms(s->turnout);
+	int64_t	 due_ms = sooner(pool_deadline_ms(s->pool),
+		    turnout_due_ms(s->turnout));
 
-	if (due_ms == -1 || (other_ms != -1 && other_ms < due_ms))
-		due_ms = other_ms;
-	/* While time limits run, absence is noticed to the second. */
-	if (due_ms > now_ms + AWAY_MS &&
-	    pool_live(s->pool) != pool_ready(s->pool))
-		due_ms = now_ms + AWAY_MS;
+	due_ms = sooner(due_ms, renewal_due_ms(s, now_ms));
+	/*
+	 * While time limits run, absence is noticed to the second, and what
+	 * somebody does to a listener as it stops, before.
+	 */
+	if (pool_live(s->pool) != pool_ready(s->pool))
+		due_ms = sooner(due_ms, now_ms + LOOK_MS);
 	if (due_ms == -1)
 		event_del(s->timer);
 	else if (due_ms != s->armed_ms || !evtimer_pending(s->timer, NULL))
@@ -201,6 +265,7 @@ supervise_run(struct supervise *s)
 	}
 	log_hold();
 	notice_absence(s, now_ms);
+	look_at_listeners(s, now_ms);
 	pool_begin_turn(s->pool);
 	do_acts(s, now_ms);
 	now_ms = clock_now_ms();

@@ -29,6 +29,7 @@
 #include "master/reload.h"
 #include "master/restore.h"
 #include "master/roster.h"
+#include "master/setup.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
 #include "master/survivors.h"
@@ -64,6 +65,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	supervise_renew_due(s);
 	supervise_run(s);
 }
 
@@ -245,7 +247,11 @@ supervise_new(const struct supervise_parts *parts, struct err *err)
 	open_parts(s);
 	if (parts->saved != NULL) {
 		keepsake_workers(s);
-		keepsake_reload(s);
+		if (pool_renewing(s->pool))
+			keepsake_renewal(s);
+		if (parts->figures->reload_begun != SETUP_NO_RELOAD)
+			reload_cut_off(s->reload, parts->figures->reload_begun
+			    == SETUP_BY_UPGRADE ? "upgrade" : "signal");
 	}
 	keepsake_setup(s);
 	return s;
@@ -344,6 +350,7 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 	make_room(s, survivors);
 	for (i = 0; i < survivors->count; i++)
 		adopt(s, &survivors->list[i]);
+	report_title(&s->report, s->pool);
 	if (pool_live(s->pool) == 0)
 		return;
 	pool_renew(s->pool, clock_now_ms());

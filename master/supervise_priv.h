@@ -34,6 +34,9 @@ struct supervise {
 	int64_t			 last_run_ms;
 	bool			 over;
 	bool			 setup_due;	/* to be written down */
+	bool			 look_due;	/* at the listeners */
+	bool			 anew_due;	/* workers for other sockets */
+	int64_t			 looked_ms, anew_ms;	/* when it was done */
 	int			*left;		/* owned; cells to release */
 	size_t			 nleft, left_room;
 	/* How a renewal ended, to be acted on outside of the pool. */
@@ -45,6 +48,10 @@ struct supervise {
 
 /* supervise_life.c */
 void	supervise_arm(struct event *timer, int64_t delay_ms);
+
+/* supervise.c */
+/* New workers, as a listener is another socket: if it is time for that. */
+void	supervise_renew_due(struct supervise *s);
 
 /* hear.c */
 int	hear_open(struct supervise *s, struct err *err);

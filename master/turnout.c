@@ -268,6 +268,15 @@ turn(struct group *g)
 }
 
 void
+turnout_steer_anew(struct turnout *t)
+{
+	struct group	*g;
+
+	LIST_FOREACH(g, &t->groups, link)
+		g->steered = -1;
+}
+
+void
 turnout_run(struct turnout *t, int64_t now_ms)
 {
 	struct group	*g;

@@ -46,6 +46,11 @@ void		 turnout_stop(struct turnout *turnout, pid_t pid, int slot,
 /* It is gone, or is told otherwise: forget that it was to be told. */
 void		 turnout_forget(struct turnout *turnout, pid_t pid);
 
+/* Was it to be told, and is not yet? Its row in the pool changes with that. */
+bool		 turnout_owes(const struct turnout *turnout, pid_t pid);
+/* Their kernel's groups are others now: choose anew, with the next run. */
+void		 turnout_steer_anew(struct turnout *turnout);
+
 /*
  * Steer by how the pool stands, tell those whose time has come, watch parked
  * sockets. At the end of each turn.
