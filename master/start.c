@@ -263,6 +263,9 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 	mirror_crashes(s->mirror, s->saved->crashes, s->saved->ncrashes);
 	sigq_restore(&s->saved->signals);
 	keep_check(s->saved->keeps, s->saved->nkeeps);
+	/* Now: once all is taken up there is no way back. */
+	if (sigq_check(s->figures.signal_fds, err) == -1)
+		return -1;
 	s->generations = restore_generations(s->saved, err);
 	if (s->generations == NULL)
 		return -1;
