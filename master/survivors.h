@@ -50,6 +50,8 @@ struct survivors {
  */
 struct survivors	*survivors_find(const char *name, struct err *err);
 void			 survivors_free(struct survivors *survivors);
+/* Its lock: a descriptor, close-on-exec, the caller's; or -1 with err. */
+int			 survivors_lock(const char *name, struct err *err);
 /* How many slots they serve in, but for those that only leave. */
 int			 survivors_slots(const struct survivors *survivors);
 
