@@ -23,8 +23,21 @@
 #include "master/saved.h"
 #include "master/spawn.h"
 #include "master/supervise_priv.h"
+#include "master/turnout.h"
 
 /* ---- workers and the pool, each turn */
+
+/*
+ * To the pool a worker is told to stop when it says so; until it really is,
+ * another image has to do it: once more from the beginning.
+ */
+static void
+note_untold(const struct supervise *s, struct child_saved *row)
+{
+	if (row->state == CHILD_DRAINING && row->due == DO_NOTHING &&
+	    turnout_owes(s->turnout, row->pid))
+		row->due = DO_STOP;
+}
 
 void
 keepsake_child(struct supervise *s, const struct child *child)
@@ -46,6 +59,7 @@ keepsake_child(struct supervise *s, const struct child *child)
 	if (entry->output != NULL)
 		row.out_fd = capture_fd(entry->output);
 	pool_save_child(child, &row.pool);
+	note_untold(s, &row.pool);
 	mirror_child(s->p.mirror, &row);
 }
 

@@ -45,6 +45,12 @@ pool_next_changed(struct pool *pool)
 	return child;
 }
 
+void
+pool_changed(struct pool *pool, struct child *child)
+{
+	child_touch(pool, child);
+}
+
 int
 pool_next_changed_slot(struct pool *pool)
 {

@@ -61,6 +61,8 @@ void		 pool_save_child(const struct child *child,
  */
 struct child	*pool_next_changed(struct pool *pool);
 int		 pool_next_changed_slot(struct pool *pool);
+/* What else is written down of it has: it is asked for once more. */
+void		 pool_changed(struct pool *pool, struct child *child);
 
 /* ---- restoring */
 

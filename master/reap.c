@@ -2,11 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/mem.h"
 #include "master/generation.h"
 #include "master/keepsake.h"
 #include "master/leftovers.h"
@@ -17,6 +14,7 @@
 #include "master/roster.h"
 #include "master/supervise_priv.h"
 #include "master/turnout.h"
+#include "master/watch.h"
 
 /*
  * How workers end: what they leave is heard and killed, then the pool is told
@@ -153,26 +151,13 @@ supervise_reap(struct supervise *s)
 
 /* ---- those of a master before us, who are nobody's children of ours */
 
-struct watch {
-	struct supervise	*s;
-	int			 cell;
-	pid_t			 pid;
-	struct event		*event;
-};
-
 static void
-on_gone(evutil_socket_t fd, short what, void *arg)
+on_gone(void *arg, pid_t pid)
 {
-	struct watch		*watch = arg;
-	struct supervise	*s = watch->s;
-	struct proc_death	 death = { .pid = watch->pid, .code = -1 };
-	struct child		*child = pool_find(s->pool, watch->pid);
+	struct supervise	*s = arg;
+	struct proc_death	 death = { .pid = pid, .code = -1 };
+	struct child		*child = pool_find(s->pool, pid);
 
-	(void)fd;
-	(void)what;
-	proc_foreign_gone(watch->pid);
-	event_free(watch->event);
-	free(watch);
 	if (child == NULL)
 		return;
 	hear_last_words(s, child_info(child));
@@ -184,13 +169,7 @@ void
 reap_watch(struct supervise *s, int cell)
 {
 	struct entry	*entry = roster_at(s->roster, cell);
-	struct watch	*watch = xcalloc(1, sizeof(*watch));
 
-	*watch = (struct watch){ .s = s, .cell = cell, .pid = entry->pid };
-	proc_foreign(entry->pid, entry->pidfd);
-	watch->event = event_new(s->p.base, entry->pidfd, EV_READ, on_gone,
-	    watch);
-	if (watch->event == NULL || event_add(watch->event, NULL) == -1)
-		log_event(EV_LOOP_NOTE, log_str("msg",
-		    "cannot watch a worker of the master before"));
+	entry->watch = watch_new(s->p.base, entry->pid, entry->pidfd, on_gone,
+	    s);
 }

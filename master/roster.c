@@ -8,6 +8,7 @@
 #include "master/capture.h"
 #include "master/keep.h"
 #include "master/mailbox.h"
+#include "master/watch.h"
 
 struct roster {
 	struct entry	*entries;	/* owned; by cell */
@@ -89,6 +90,7 @@ roster_clear(struct roster *roster, int cell)
 	ack_close(entry->ack);
 	capture_close(entry->output);
 	free(entry->status);
+	watch_free(entry->watch);
 	if (entry->pidfd != -1)
 		close(entry->pidfd);
 	*entry = (struct entry){ .pidfd = -1 };

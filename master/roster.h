@@ -8,6 +8,7 @@
 struct ack;
 struct capture;
 struct mailbox;
+struct watch;
 
 /*
  * What the shell keeps of each living worker, beside what the pool knows: how
@@ -17,7 +18,8 @@ struct entry {
 	pid_t		 pid;		/* 0: no worker in this cell */
 	int		 slot, generation;
 	bool		 program;	/* not a built-in app */
-	int		 pidfd;		/* not our child: how it is watched; -1 */
+	int		 pidfd;		/* owned; not our child; or -1 */
+	struct watch	*watch;		/* owned; on that; or NULL */
 	uid_t		 uid;		/* that it runs as */
 	int64_t		 born_us;
 	/* Owned; of programs. NULL: not asked for. */

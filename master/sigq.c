@@ -183,7 +183,7 @@ sigq_open(struct err *err)
 }
 
 int
-sigq_reopen(const int fds[2], struct err *err)
+sigq_check(const int fds[2], struct err *err)
 {
 	struct stat	 ends[2];
 	int		 i;
@@ -198,6 +198,14 @@ sigq_reopen(const int fds[2], struct err *err)
 	if (ends[0].st_dev != ends[1].st_dev ||
 	    ends[0].st_ino != ends[1].st_ino)
 		return err_set(err, "the signal pipe is two pipes");
+	return 0;
+}
+
+int
+sigq_reopen(const int fds[2], struct err *err)
+{
+	if (sigq_check(fds, err) == -1)
+		return -1;
 	pipe_fds[0] = fds[0];
 	pipe_fds[1] = fds[1];
 	return start(err);

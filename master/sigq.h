@@ -86,6 +86,8 @@ int		 sigq_open(struct err *err);
  * until then; what came meanwhile is delivered now.
  */
 int		 sigq_reopen(const int fds[2], struct err *err);
+/* Are these such a pipe? 0, or -1 with err. */
+int		 sigq_check(const int fds[2], struct err *err);
 /* Both ends of the pipe; [0] is readable when signals came. -1: not open. */
 int		 sigq_fds(int out[2]);
 

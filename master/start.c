@@ -87,6 +87,9 @@ make_master(struct start *s, enum heal_how how, struct err *err)
 	/* What was kept is in the right hands now. */
 	saved_free(s->saved);
 	s->saved = NULL;
+	/* Our title says who we are, and nobody was forked yet. */
+	survivors_free(s->survivors);
+	s->survivors = NULL;
 	return 0;
 }
 
@@ -260,6 +263,9 @@ take_up(struct start *s, const struct heal_origin *origin, struct err *err)
 	mirror_crashes(s->mirror, s->saved->crashes, s->saved->ncrashes);
 	sigq_restore(&s->saved->signals);
 	keep_check(s->saved->keeps, s->saved->nkeeps);
+	/* Now: once all is taken up there is no way back. */
+	if (sigq_check(s->figures.signal_fds, err) == -1)
+		return -1;
 	s->generations = restore_generations(s->saved, err);
 	if (s->generations == NULL)
 		return -1;

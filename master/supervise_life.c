@@ -350,6 +350,7 @@ supervise_adopt(struct supervise *s, struct survivors *survivors)
 	make_room(s, survivors);
 	for (i = 0; i < survivors->count; i++)
 		adopt(s, &survivors->list[i]);
+	report_title(&s->report, s->pool);
 	if (pool_live(s->pool) == 0)
 		return;
 	pool_renew(s->pool, clock_now_ms());

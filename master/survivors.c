@@ -1,8 +1,11 @@
 #include "master/survivors.h"
 
 #include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,22 +269,55 @@ is_no_child(const struct survivor *s, void *arg)
 	return !has_parent(arg, s);
 }
 
+/*
+ * Two that look at the same time would not see each other. An address that one
+ * alone can have is given up by the kernel, however its holder ends.
+ */
+static int
+lock(struct survivors *found, const char *name, struct err *err)
+{
+	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
+	size_t			 len;
+
+	len = (size_t)snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1,
+	    "muster/adopt/%lu/%s", (unsigned long)geteuid(), name);
+	len += offsetof(struct sockaddr_un, sun_path) + 1;
+	if (len > sizeof(sun))
+		len = sizeof(sun);
+	found->lock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (found->lock == -1)
+		return err_sys(err, "no socket to look for workers with");
+	if (bind(found->lock, (struct sockaddr *)&sun, (socklen_t)len) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return err_sys(err, "cannot bind @%s", sun.sun_path + 1);
+	return err_set(err, "another master is being started with --adopt "
+	    "under the name %s", name);
+}
+
+static int
+look(struct search *search, struct err *err)
+{
+	int	 r;
+
+	search->environ = xcalloc(1, ENVIRON_SIZE);
+	r = procfs_each("", on_process, search);
+	free(search->environ);
+	if (r == -1)
+		return err_sys(err, "cannot look for workers in /proc");
+	if (search->master != 0)
+		return err_set(err, "there is a living master of the name %s: "
+		    "pid %d", search->name, (int)search->master);
+	return 0;
+}
+
 struct survivors *
 survivors_find(const char *name, struct err *err)
 {
 	struct search	 search = { .name = name };
-	int		 r;
 
 	search.found = xcalloc(1, sizeof(*search.found));
-	search.environ = xcalloc(1, ENVIRON_SIZE);
-	r = procfs_each("", on_process, &search);
-	free(search.environ);
-	if (r == -1)
-		err_sys(err, "cannot look for workers in /proc");
-	else if (search.master != 0)
-		r = err_set(err, "there is a living master of the name %s: "
-		    "pid %d", name, (int)search.master);
-	if (r == -1) {
+	if (lock(search.found, name, err) == -1 || look(&search, err) == -1) {
 		survivors_free(search.found);
 		return NULL;
 	}
@@ -300,6 +336,8 @@ survivors_free(struct survivors *survivors)
 	for (size_t i = 0; i < survivors->count; i++)
 		if (survivors->list[i].pidfd != -1)
 			close(survivors->list[i].pidfd);
+	if (survivors->lock != -1)
+		close(survivors->lock);
 	free(survivors->list);
 	free(survivors);
 }

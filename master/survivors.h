@@ -37,11 +37,16 @@ struct survivor {
 struct survivors {
 	struct survivor	*list;	/* by slot, the older process first */
 	size_t		 count;
+	int		 lock;	/* owned; nobody else may look; or -1 */
 };
 
 /*
- * NULL with err if a living master of that name is there, or /proc cannot be
- * read; an empty list is none.
+ * NULL with err if a living master of that name is there, or one that looks
+ * for them just now, or /proc cannot be read; an empty list is none.
+ *
+ * Until the list is freed nobody else of our user gets one of that name: by
+ * then our title has to say who we are. Before any fork, as a child would hold
+ * the lock, too.
  */
 struct survivors	*survivors_find(const char *name, struct err *err);
 void			 survivors_free(struct survivors *survivors);

@@ -49,6 +49,9 @@ void		 turnout_forget(struct turnout *turnout, pid_t pid);
 /* Their kernel's groups are others now: choose anew, with the next run. */
 void		 turnout_steer_anew(struct turnout *turnout);
 
+/* Was it to be told, and is not yet? Its row in the pool changes with that. */
+bool		 turnout_owes(const struct turnout *turnout, pid_t pid);
+
 /*
  * Steer by how the pool stands, tell those whose time has come, watch parked
  * sockets. At the end of each turn.

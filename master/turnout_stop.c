@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "master/pool_save.h"
 #include "master/proc.h"
 
 /* A handshake under way belongs to its socket: give it time to complete. */
@@ -79,6 +80,16 @@ tell(struct turnout *t, const struct parting *parting)
 	proc_signal(parting->pid, parting->signo);
 }
 
+/* What its row says of it is to be written down anew. */
+static void
+changed(struct turnout *t, pid_t pid)
+{
+	struct child	*child = pool_find(t->pool, pid);
+
+	if (child != NULL)
+		pool_changed(t->pool, child);
+}
+
 void
 turnout_stop(struct turnout *t, pid_t pid, int slot, int generation, int signo)
 {
@@ -99,6 +110,18 @@ turnout_stop(struct turnout *t, pid_t pid, int slot, int generation, int signo)
 	parting = xcalloc(1, sizeof(*parting));
 	*parting = one;
 	LIST_INSERT_HEAD(&t->partings, parting, link);
+	changed(t, pid);
+}
+
+bool
+turnout_owes(const struct turnout *t, pid_t pid)
+{
+	const struct parting	*parting;
+
+	LIST_FOREACH(parting, &t->partings, link)
+		if (parting->pid == pid)
+			return true;
+	return false;
 }
 
 void
@@ -132,6 +155,7 @@ turnout_tell_due(struct turnout *t, int64_t now_ms)
 			continue;
 		}
 		tell(t, parting);
+		changed(t, parting->pid);
 		LIST_REMOVE(parting, link);
 		free(parting);
 	}

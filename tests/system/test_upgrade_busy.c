@@ -206,6 +206,36 @@ Test(upgrade_busy, a_term_with_the_end_of_the_trial)
 	cr_expect_eq(rig_log_count(&r, "upgrade.exec"), 0);
 }
 
+/*
+ * Its slot's socket is empty now: TERM waits until nothing is under way to it,
+ * and by then the master is another image.
+ */
+Test(upgrade_busy, a_worker_that_was_about_to_be_told_to_stop_is_told_once)
+{
+	const char *script = exec_script("told", "#!/bin/sh\nleft=10 told=0\n"
+	    "trap 'echo told >>%s; told=1' TERM\nwhile [ $left -gt 0 ]; do\n"
+	    "\tsleep 0.05\n\tleft=$((left - told))\ndone\n",
+	    rig_path("tolds"));
+	pid_t trial;
+	int fd;
+
+	anew_install(NULL);
+	rig_start(&r, "-w", "3", SET("listen.accept=reuseport"),
+	    SET("worker.ready=alive:10ms"), "--", script, NULL);
+	install_gate(IN_TRIAL);
+	fd = begin_upgrade();
+	trial = (pid_t)rig_log_int(&r, "upgrade.trial", "pid");
+	rig_signal(&r, SIGSTOP);
+	let_go(fd);
+	cr_assert(eventually(look_state(trial) == 'Z'));
+	rig_queue(&r, -1);
+	rig_signal(&r, SIGCONT);
+	rig_await_log(&r, "upgrade.done");
+	cr_expect(eventually(rig_count(&r) == 2), "it was never told");
+	cr_expect_str_eq(rig_read(&r, rig_path("tolds")), "told\n");
+	cr_expect_eq(rig_stop(&r), 0);
+}
+
 /* ---- strace(1) makes the moments long in which we are to send something */
 
 static bool

@@ -328,3 +328,19 @@ Test(upgrade_failed, one_that_crashes_in_its_restore)
 	rig_await_workers(&r, 3);
 	cr_expect_eq(rig_stop(&r), 0);
 }
+
+/* What wakes it: to be missed while there still is a way back. */
+Test(upgrade_failed, one_that_does_not_find_the_signal_pipe)
+{
+	struct shim *shim = anew_shim();
+
+	start();
+	shim->upgrade_without_pipes = 1;
+	anew_install(ANEW_NEXT);
+	anew_upgrade_fails(&r, "the signal pipe is gone");
+	anew_expect_well(&r, 2);
+	shim->upgrade_without_pipes = 0;
+	anew_upgrade(&r, "9.9.9");
+	anew_expect_signals(&r, 2);
+	cr_expect_eq(rig_stop(&r), 0);
+}
