@@ -11,9 +11,8 @@
  * For listener.c and its parts alone: listener_set.c makes sets and plans,
  * listener_tcp.c, listener_unix.c and listener_inherit.c each know how one
  * kind of socket comes about, listener_found.c what to do with one that is
- * there,
- * listener_revive.c when it was shut down, listener_stored.c where those are that the service manager kept,
- * listener_saved.c how it survives an exec.
+ * there, listener_revive.c when it was shut down, listener_stored.c where those
+ * are that the service manager kept, listener_saved.c how it survives an exec.
  */
 struct listener_options {
 	int	 backlog;

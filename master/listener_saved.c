@@ -141,12 +141,13 @@ static bool
 was_shut_down(const struct listener_saved *s, int fd)
 {
 	const struct sockaddr		*was = (const void *)s->sa;
-	struct sockaddr_storage		 sa = { 0 };
+	struct sockaddr_storage		 sa;
 	const struct sockaddr_in	*in = (const void *)&sa;
 	const struct sockaddr_in	*in_was = (const void *)s->sa;
 	struct tcp_info			 info;
 	socklen_t			 len = sizeof(sa), size = sizeof(info);
 
+	memset(&sa, 0, sizeof(sa));
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == -1 ||
 	    info.tcpi_state != TCP_CLOSE ||
 	    getsockname(fd, (struct sockaddr *)&sa, &len) == -1)

@@ -196,40 +196,6 @@ Test(adopt, a_living_master_of_that_name_is_left_alone)
 	cr_expect_eq(rig_stop(&old), 0);
 }
 
-static int
-ended_of(struct rig *rigs, int n)
-{
-	int ended = 0;
-
-	for (int i = 0; i < n; i++)
-		ended += rig_ended(&rigs[i]);
-	return ended;
-}
-
-Test(adopt, of_several_that_are_started_at_once_one_goes_on)
-{
-	static struct rig more[6];
-	int last = 0;
-
-	start_old();
-	kill_master(&old);
-	for (int i = 0; i < 6; i++)
-		rig_launch(&more[i], "--adopt", "-n", name(), "-w", "2", "-b",
-		    old.addr, SERVE, NULL);
-	cr_assert(eventually(ended_of(more, 6) >= 5), "%d of them live",
-	    6 - ended_of(more, 6));
-	for (int i = 0; i < 6; i++)
-		if (rig_ended(&more[i]))
-			cr_expect_eq(rig_exit_code(&more[i]), 69);
-		else
-			last = i;
-	cr_assert_eq(ended_of(more, 6), 5, "all gave up");
-	rig_await_ready(&more[last]);
-	await_replaced(&more[last], 2);
-	answers(old.addr);
-	cr_expect_eq(rig_stop(&more[last]), 0);
-}
-
 Test(adopt, another_name_is_not_meant)
 {
 	start_old();

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/system/client.h"
 #include "tests/system/exec.h"
 #include "tests/system/look.h"
 
@@ -125,4 +126,39 @@ Test(adopt_pool, of_a_survivors_end_nothing_is_invented)
 	cr_expect_lt(strstr(log, "master.start"), strstr(log, "pool.ready"),
 	    "%s", log);
 	cr_expect_eq(rig_stop(&new), 0);
+}
+
+static int
+ended_of(struct rig *rigs, int n)
+{
+	int ended = 0;
+
+	for (int i = 0; i < n; i++)
+		ended += rig_ended(&rigs[i]);
+	return ended;
+}
+
+Test(adopt_pool, of_several_that_are_started_at_once_one_goes_on)
+{
+	static struct rig more[6];
+	int last = 0;
+
+	start_old();
+	kill_master(&old);
+	for (int i = 0; i < 6; i++)
+		rig_launch(&more[i], "--adopt", "-n", name(), "-w", "2", "-b",
+		    old.addr, SERVE, NULL);
+	cr_assert(eventually(ended_of(more, 6) >= 5), "%d of them live",
+	    6 - ended_of(more, 6));
+	for (int i = 0; i < 6; i++)
+		if (rig_ended(&more[i]))
+			cr_expect_eq(rig_exit_code(&more[i]), 69);
+		else
+			last = i;
+	cr_assert_eq(ended_of(more, 6), 5, "all gave up");
+	rig_await_ready(&more[last]);
+	cr_expect(eventually(alive() == 0));
+	rig_await_workers(&more[last], 2);
+	cr_expect_str_eq(client_ask(old.addr, "there\n"), "there\n");
+	cr_expect_eq(rig_stop(&more[last]), 0);
 }

@@ -118,8 +118,9 @@ Test(cli, every_mistake_in_a_file_is_told_by_its_line)
 	    "command = no-such-program x {fd:9}\n[pool]\nwokers = 3\n"
 	    "[listen]\nbind = :80\n[master]\nuser = nobody-of-that-name\n"
 	    "chdir = /nowhere\n[pool]\nworkers = x\n");
-	static const char *const told[] = { ":2: [worker] command: "
-		"\"no-such-program\": not found in PATH", ":4: [pool] wokers",
+	static const char *const told[] = {
+		":2: [worker] command: \"no-such-program\": not found in PATH",
+		":4: [pool] wokers",
 		":8: [master] user: there is no user", ":9: [master] chdir",
 		":11: [pool] workers" };
 	const char *text, *at;
