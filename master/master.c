@@ -109,6 +109,9 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 	log_hold();
 	orders_take(&context, &orders);
 	act_on(m, &orders);
+	/* What is wanted now survives a crash in what comes of it. */
+	if (orders.scaled || orders.drains > 0)
+		supervise_note(m->supervise);
 	supervise_run(m->supervise);
 }
 

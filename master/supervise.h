@@ -69,6 +69,8 @@ void			 supervise_adopt(struct supervise *supervise,
 			    struct survivors *survivors);
 /* Write down all there is, for an image to come. False: not all of it. */
 bool			 supervise_write_down(struct supervise *supervise);
+/* Write down what has changed so far in this turn, before it goes on. */
+void			 supervise_note(struct supervise *supervise);
 /* What is written down of the figures has changed: with the turn. */
 void			 supervise_changed(struct supervise *supervise);
 

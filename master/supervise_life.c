@@ -370,6 +370,14 @@ supervise_write_down(struct supervise *s)
 }
 
 void
+supervise_note(struct supervise *s)
+{
+	/* The end of a renewal is not half a thing to be written down. */
+	if (!s->over && !s->renewal_told)
+		keepsake_turn(s);
+}
+
+void
 supervise_changed(struct supervise *s)
 {
 	s->setup_due = true;
