@@ -97,15 +97,10 @@ LIFE(node_cluster,
 
 /* ---- Ruby */
 
+/* Not --bind-to-activated-sockets: of some stops 5.6.5 then never comes back. */
 LIFE(puma,
     .needs = { "/usr/bin/puma" }, .preset = "puma",
     .command = { "/usr/bin/puma", "-b", "tcp://{addr:0}",
-	"@FIX@/config.ru" },
-    .cuts = 4)
-
-LIFE(puma_bound_to_activated_sockets,
-    .needs = { "/usr/bin/puma" }, .preset = "puma",
-    .command = { "/usr/bin/puma", "--bind-to-activated-sockets", "only",
 	"@FIX@/config.ru" },
     .cuts = 4)
 
