@@ -100,6 +100,8 @@ TESTED	 = $(BUILD)/muster $(TESTBIN)/harness $(TESTBIN)/unit $(TESTBIN)/sim \
 	   $(TESTBIN)/system
 # Built on all processors, unless it was said on how many.
 MANY	 = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+# These wait for the most part: some more at a time than there are processors.
+WAITING	 = -j$(shell expr 2 '*' $$(nproc) + 1)
 # The fuzz targets run beside the tests, in what time these leave over. They
 # have sanitizers of their own.
 ifndef SANITIZE
@@ -122,7 +124,7 @@ SHIM	:= $(BUILD)/tests/shim.so
 run-tests: $(TESTED)
 	$(HARNESS) 120 $(TESTBIN)/unit $(TESTFLAGS)
 	$(HARNESS) 240 $(TESTBIN)/sim $(TESTFLAGS)
-	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
+	$(HARNESS) 600 $(TESTBIN)/system $(WAITING) $(TESTFLAGS)
 
 unit sim: deps-test
 	@$(MAKE) --no-print-directory $(TESTBIN)/harness $(TESTBIN)/$@
@@ -130,7 +132,7 @@ unit sim: deps-test
 system: deps-test deps-programs
 	@$(MAKE) --no-print-directory $(BUILD)/muster $(TESTBIN)/harness \
 	    $(TESTBIN)/system
-	$(HARNESS) 600 $(TESTBIN)/system $(TESTFLAGS)
+	$(HARNESS) 600 $(TESTBIN)/system $(WAITING) $(TESTFLAGS)
 
 soak: deps-test deps-programs deps-fuzz
 	@$(MAKE) --no-print-directory $(MANY) $(TESTED) $(FUZZ)
