@@ -449,7 +449,7 @@ Test(adopt, a_survivor_that_does_not_stop_is_killed)
 	    NOTIFY, SET("worker.graceful_timeout=200ms"), "--", exec_mis(),
 	    "serve", NULL);
 	await_replaced(&new, 1);
-	cr_expect(rig_log_says(&new, "worker.kill"));
+	rig_await_log(&new, "worker.kill");
 	cr_expect_eq(rig_stop(&new), 0);
 }
 
